@@ -139,12 +139,17 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class Peer(msgspec.Struct, frozen=True):
-    """Another agent blobs can be fetched from."""
+    """Another agent blobs can be fetched from.
+
+    ``only``: the digests it holds; it shall be asked for no others. Empty: it takes part in the same run and will
+    hold everything in time.
+    """
 
     node: str
     url: str
     fingerprint: str
     grant: str
+    only: tuple[str, ...] = ()
 
 
 class SeedRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,0 +1,56 @@
+"""How results and errors are printed: tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+import click
+import msgspec
+
+from limani.errors import LimaniError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def output_option(function: F) -> F:
+    """``-o table|json``; passed on as ``output``."""
+    option = click.option(
+        "-o", "--output", type=click.Choice(["table", "json"]), default="table", help="How to print the result."
+    )
+    return option(function)
+
+
+def json(data: object) -> None:
+    """Print as indented JSON on standard output."""
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(data), indent=2).decode() + "\n")
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print rows in aligned columns, headers in capitals, as kubectl does."""
+    lines = [[header.upper() for header in headers], *[[str(cell) for cell in row] for row in rows]]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(headers))]
+    for line in lines:
+        click.echo("   ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def error(problem: LimaniError) -> None:
+    """Print an error and what to do next on standard error."""
+    click.echo(f"limani: {problem.message}", err=True)
+    for node, result in dict(problem.fields.get("nodes") or {}).items():
+        failure = result.get("error") if isinstance(result, dict) else None
+        if failure:
+            click.echo(f"  {node}: {failure.get('message')} [{failure.get('code')}]", err=True)
+            if failure.get("hint"):
+                click.echo(f"    hint: {failure['hint']}", err=True)
+    click.echo(f"  hint: {problem.hint} [{problem.code}]", err=True)
+
+
+def size(count: float) -> str:
+    """Bytes in decimal units: 5.2 MB."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if abs(count) < 1000 or unit == "GB":
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    raise AssertionError("unreachable")

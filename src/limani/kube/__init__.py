@@ -1,0 +1,1 @@
+"""The Kubernetes API as Limani uses it."""
