@@ -1,0 +1,1 @@
+"""Planning and running the distribution of images over a fleet."""

@@ -1,0 +1,253 @@
+"""Carrying out a plan: one stream to every node, uploads where an agent asks for them, one outcome per node.
+
+The nodes do the work; this side keeps the streams open, answers ``Want`` events and goes on after a break: what a node
+has received stays in its spool, so a new stream resumes where the old one ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from limani import wire
+from limani.errors import (
+    AgentMissing,
+    AgentUnreachable,
+    Forbidden,
+    KubeUnreachable,
+    LimaniError,
+    TimedOut,
+    Unauthenticated,
+)
+from limani.fleet.agent import AgentClient
+from limani.fleet.fleet import Fleet
+from limani.image.manifest import Descriptor
+from limani.image.source import Source
+from limani.seed.pace import Pace
+from limani.seed.plan import Spread, Step
+
+PATIENCE_S = 30.0
+"""How long a node may be out of reach before it counts as failed; what it has is kept."""
+REDIRECTS = 3
+BROKEN = (AgentUnreachable, AgentMissing, KubeUnreachable, TimedOut)
+"""Errors after which trying again makes sense: the way broke, not the work."""
+
+
+@dataclass
+class Outcome:
+    """What became of one node. ``moved``: digest -> bytes that crossed the network; ``sources``: where they came from."""
+
+    images: dict[str, wire.ImageDone] = field(default_factory=dict)
+    moved: dict[str, int] = field(default_factory=dict)
+    sources: set[str] = field(default_factory=set)
+    seconds: float = 0.0
+    error: LimaniError | None = None
+
+
+@dataclass(frozen=True)
+class Cargo:
+    """What is to be put on the nodes: a spec list per node, and for every blob the source that has it."""
+
+    specs: Mapping[str, tuple[wire.ImageSpec, ...]]
+    blobs: Mapping[str, tuple[Source, Descriptor]]
+
+
+class _Redirect(Exception):
+    """A node wants a blob that was already brought to another one; it shall fetch it there."""
+
+    def __init__(self, holder: str) -> None:
+        super().__init__(holder)
+        self.holder = holder
+
+
+class Run:
+    """One run over a fleet. Create it, ``await go()``, read the outcomes."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        cargo: Cargo,
+        *,
+        rate: int = 0,
+        engine: str = "",
+        how: Spread = "chain",
+        on_progress: Callable[[str, str, int, int], None] | None = None,
+    ) -> None:
+        """``on_progress(node, digest, received, size)``; ``rate``: bytes per second for the uplink and each node."""
+        self._fleet = fleet
+        self._cargo = cargo
+        self._rate, self._engine, self._how = rate, engine, how
+        self._on_progress = on_progress or (lambda node, digest, received, size: None)
+        self._pace = Pace(rate)
+        self._brought: dict[str, str] = {}  # digest -> node the controller is uploading it to, or has
+        self._dead: set[str] = set()
+        self._uplink = asyncio.Semaphore(2)
+        self._sent_at = 0.0  # when a byte last left, to tell a slow upload from a dead one
+        self._fatal: LimaniError | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self.outcomes: dict[str, Outcome] = {}
+        self.uploaded = 0  # bytes this side has sent
+
+    async def go(self, steps: Sequence[Step], others: Sequence[str] = (), timeout_s: float = 3600.0) -> None:
+        """Run all steps at once, and a stream without blobs on ``others`` (nodes where only names or pins change).
+
+        Never raises for a node's failure: it is in that node's outcome. A broken source is every unfinished node's.
+        """
+        every = [*steps, *(Step(name) for name in others)]
+        self.outcomes = {step.node: Outcome() for step in every}
+        deadline = time.monotonic() + timeout_s
+        self._tasks = [asyncio.create_task(self._node(step, deadline)) for step in every]
+        try:
+            await asyncio.gather(*self._tasks, return_exceptions=False)
+        except asyncio.CancelledError:
+            if self._fatal is None:
+                raise
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        for name, outcome in self.outcomes.items():
+            if outcome.error is None and len(outcome.images) < len(self._cargo.specs[name]):
+                outcome.error = self._fatal or TimedOut(f"Node {name} did not finish.", node=name)
+
+    # --- one node ---------------------------------------------------------------------------------------------------
+
+    async def _node(self, step: Step, deadline: float) -> None:
+        outcome = self.outcomes[step.node]
+        begun = time.monotonic()
+        try:
+            async with asyncio.timeout_at(asyncio.get_running_loop().time() + deadline - begun):
+                await self._until_done(step, outcome)
+        except TimeoutError:
+            text = f"Node {step.node} was not done within the timeout; what has arrived is kept."
+            outcome.error = TimedOut(text, node=step.node, timeout_s=round(deadline - begun))
+        except LimaniError as error:
+            error.fields.setdefault("node", step.node)
+            outcome.error = error
+        finally:
+            outcome.seconds = time.monotonic() - begun
+            if outcome.error is not None:
+                self._dead.add(step.node)
+
+    async def _until_done(self, step: Step, outcome: Outcome) -> None:
+        extra: list[str] = []
+        redirects = 0
+        heard = time.monotonic()
+        pause = 0.2
+        while True:
+            try:
+                request = await self._request(step, extra)
+                async with self._fleet.agent(step.node).seed(request) as events:
+                    async for event in events:
+                        heard, pause = time.monotonic(), 0.2
+                        if await self._event(step.node, event, outcome, redirects < REDIRECTS):
+                            return
+                raise AgentUnreachable(f"The agent of node {step.node} ended its stream early.", node=step.node)
+            except _Redirect as redirect:
+                redirects += 1
+                extra = [redirect.holder, *(name for name in extra if name != redirect.holder)]
+            except BROKEN:
+                # Nothing announces that a node is back, so ask again after a growing pause.
+                if time.monotonic() - heard > PATIENCE_S:
+                    raise
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 2.0)
+                await self._fleet.refresh(step.node)
+
+    async def _event(self, node: str, event: wire.AnyEvent, outcome: Outcome, may_redirect: bool) -> bool:
+        """Take note of one event; True after the last one."""
+        match event:
+            case wire.Want():
+                holder = self._brought.get(event.digest)
+                if may_redirect and self._how != "star" and holder not in (None, node) and holder not in self._dead:
+                    raise _Redirect(str(holder))
+                self._start_upload(node, event)
+            case wire.Progress():
+                self._on_progress(node, event.digest, event.received, event.size)
+            case wire.BlobDone():
+                outcome.moved[event.digest] = outcome.moved.get(event.digest, 0) + event.moved
+                if event.moved:
+                    outcome.sources.add(event.source)
+            case wire.ImageDone():
+                outcome.images[event.reference] = event
+            case wire.Failed():
+                raise LimaniError.from_dict(event.error)
+            case wire.Finished():
+                return True
+        return False
+
+    async def _request(self, step: Step, extra: Sequence[str]) -> wire.SeedRequest:
+        """The request with fresh grants of the peers that answer; a peer that does not is left out."""
+        specs = self._cargo.specs[step.node]
+        wanted: dict[str, tuple[str, ...]] = {**dict.fromkeys(extra, ()), **dict.fromkeys(step.parents, ())}
+        wanted.update({name: only for name, only in step.holders.items() if name not in wanted})
+        names = [name for name in wanted if name not in self._dead]
+        peers = await asyncio.gather(*(self._peer(name, wanted[name], specs) for name in names))
+        return wire.SeedRequest(
+            images=specs, peers=tuple(peer for peer in peers if peer), rate=self._rate, engine=self._engine
+        )
+
+    async def _peer(self, name: str, only: tuple[str, ...], specs: tuple[wire.ImageSpec, ...]) -> wire.Peer | None:
+        try:
+            agent = self._fleet.agent(name)
+            ask = wire.PlanRequest(images=specs, grant=True, engine=self._engine)
+            status, plan = await asyncio.gather(agent.status(), agent.plan(ask))
+        except LimaniError:
+            return None
+        if plan.grant is None:
+            return None
+        return wire.Peer(name, status.peer_url, status.fingerprint, plan.grant.token, only)
+
+    # --- uploads ----------------------------------------------------------------------------------------------------
+
+    def _start_upload(self, node: str, want: wire.Want) -> None:
+        key = f"{node} {want.digest}"
+        if any(task.get_name() == key and not task.done() for task in self._tasks):
+            return
+        self._brought[want.digest] = node
+        self._tasks.append(asyncio.create_task(self._upload(self._fleet.agent(node), want), name=key))
+
+    async def _upload(self, agent: AgentClient, want: wire.Want) -> None:
+        """Bring one blob to one node; go on after a break. The agent's stream tells the outcome, so errors end here."""
+        source, descriptor = self._cargo.blobs[want.digest]
+        pause = 0.2
+        async with self._uplink:
+            self._sent_at = time.monotonic()
+            while time.monotonic() - self._sent_at < PATIENCE_S:
+                try:
+                    await self._upload_rest(agent, source, descriptor)
+                    return
+                except BROKEN:
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 2, 2.0)
+                except (Forbidden, Unauthenticated) as error:
+                    self._fail_all(error)
+                    return
+                except LimaniError:
+                    return  # the agent refused it and says why in its stream
+
+    async def _upload_rest(self, agent: AgentClient, source: Source, descriptor: Descriptor) -> None:
+        path, have = await agent.start_upload(descriptor.digest)
+        if have < descriptor.size:
+            await agent.append(path, have, descriptor.size, self._read(source, descriptor, have))
+        await agent.finish_upload(path, descriptor.digest)
+
+    async def _read(self, source: Source, descriptor: Descriptor, offset: int) -> AsyncIterator[bytes]:
+        """The source's bytes at the allowed pace; an error of the source ends the whole run."""
+        try:
+            async for chunk in source.open(descriptor, offset):
+                await self._pace.spend(len(chunk))
+                yield chunk
+                self._sent_at = time.monotonic()
+                self.uploaded += len(chunk)
+        except LimaniError as error:
+            self._fail_all(error)
+            raise
+
+    def _fail_all(self, error: LimaniError) -> None:
+        if self._fatal is None:
+            self._fatal = error
+            for task in self._tasks:
+                task.cancel()
