@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from limani import wire
-from limani.errors import BadInput, ImageInUse, LimaniError, ReferenceInvalid
+from limani.errors import BadInput, ImageInUse, ImageNotFound, LimaniError, ReferenceInvalid
 from limani.fleet.agent import AgentClient
 from limani.fleet.fleet import Fleet
 from limani.image.reference import Reference
@@ -146,6 +146,8 @@ def _predicted(references: Sequence[str], held: dict[str, wire.StoredImage], sta
         if image.used_by and last and not force:
             blocked.append(reference)
         images[reference] = _image(image, removed=reference not in blocked)
+        if reference in blocked:
+            images[reference]["reason"] = "in use"
     result = {
         "changed": any(image["changed"] for image in images.values()),
         "failed": False,
@@ -170,7 +172,7 @@ def _image(image: wire.StoredImage, *, removed: bool) -> dict[str, Any]:
         "digest": "" if removed else digest,
         "bytes": 0,
         "pinned": False if removed else image.pinned,
-        "reason": "" if removed else "in use",
+        "reason": "",
         "before": {"digest": digest, "pinned": image.pinned},
     }
 
@@ -218,3 +220,24 @@ async def pin(fleet: Fleet, report: Report, pinned: bool, *, engine: str, check:
     for name, answer in (await fleet.each(one, fine)).items():
         if isinstance(answer, LimaniError):
             spoil(report.nodes[name], answer)
+
+
+async def pin_names(fleet: Fleet, references: Sequence[str], pinned: bool, *, engine: str) -> Report:
+    """Pin or unpin names; a node that lacks one of them has failed."""
+    report = Report()
+    names = [str(Reference.parse(reference)) for reference in references]
+    nodes = [node.name for node in reachable(fleet, report)]
+    for name, inventory in (await fleet.each(lambda agent: agent.images(engine), nodes)).items():
+        if isinstance(inventory, LimaniError):
+            report.nodes[name] = failure(inventory)
+            continue
+        held = {reference: image for image in inventory.images for reference in image.references}
+        report.nodes[name] = _predicted([], held, "present", False)
+        report.nodes[name]["images"] = {
+            reference: _image(held[reference], removed=False) for reference in names if reference in held
+        }
+        missing = [reference for reference in names if reference not in held]
+        if missing:
+            spoil(report.nodes[name], ImageNotFound(f"Node {name} does not hold {', '.join(missing)}.", node=name))
+    await pin(fleet, report, pinned, engine=engine, check=False)
+    return report

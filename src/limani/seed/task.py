@@ -18,7 +18,7 @@ from limani.image.reference import Reference
 from limani.kube.session import KubeSession
 from limani.seed import remove
 from limani.seed.inventory import inventory
-from limani.seed.job import Options, label, put
+from limani.seed.job import Options, Progress, label, put
 from limani.seed.meter import Meter
 from limani.seed.plan import Spread, enough, rate_bytes
 from limani.seed.report import Report, verdict
@@ -27,13 +27,17 @@ from limani.seed.sources import Registry, Sources
 Params = Mapping[str, Any]
 
 
-def node_image(params: Params, *, check: bool, progress: Callable[[str], None]) -> dict[str, Any]:
+def node_image(
+    params: Params, *, check: bool, progress: Callable[[str], None], on_bytes: Progress | None = None
+) -> dict[str, Any]:
     """Make nodes hold images, not hold them, or prune them; see the module ``k8s_node_image`` for ``params``.
+
+    ``progress`` gets a line for people now and then; ``on_bytes(node, digest, received, size)`` every report.
 
     Returns changed, images, nodes, summary, diff (JSON types). Raises SomeNodesFailed with the same keys in its
     fields, or another LimaniError before anything changed.
     """
-    return asyncio.run(_node_image(params, check, progress))
+    return asyncio.run(_node_image(params, check, on_bytes or Meter(progress).on_progress))
 
 
 def node_image_info(params: Params) -> dict[str, Any]:
@@ -41,7 +45,19 @@ def node_image_info(params: Params) -> dict[str, Any]:
     return asyncio.run(_node_image_info(params))
 
 
-async def _node_image(params: Params, check: bool, progress: Callable[[str], None]) -> dict[str, Any]:
+def node_image_pin(params: Params) -> dict[str, Any]:
+    """Pin or unpin images that are on the nodes: ``names``, ``pinned`` and the common parameters."""
+    return asyncio.run(_node_image_pin(params))
+
+
+async def _node_image_pin(params: Params) -> dict[str, Any]:
+    async with _session(params) as session:
+        fleet = await _fleet(session, params, OPERATOR)
+        report = await remove.pin_names(fleet, params["names"], bool(params["pinned"]), engine=_engine(params))
+    return verdict(report, params.get("min_success") or "100%")
+
+
+async def _node_image(params: Params, check: bool, on_bytes: Progress) -> dict[str, Any]:
     begun = time.monotonic()
     state = params.get("state") or "present"
     _check_values(params)
@@ -49,7 +65,7 @@ async def _node_image(params: Params, check: bool, progress: Callable[[str], Non
         fleet = await _fleet(session, params, OPERATOR)
         enough(params.get("min_success") or "100%", len(fleet.nodes))
         if state == "present":
-            report = await _present(fleet, params, check, progress)
+            report = await _present(fleet, params, check, on_bytes)
         else:
             report = await _gone(fleet, params, state, check)
     report.seconds = time.monotonic() - begun
@@ -86,7 +102,7 @@ def _engine(params: Params) -> str:
     return "" if engine == "auto" else str(engine)
 
 
-async def _present(fleet: Fleet, params: Params, check: bool, progress: Callable[[str], None]) -> Report:
+async def _present(fleet: Fleet, params: Params, check: bool, on_bytes: Progress) -> Report:
     pinned = params.get("pin")
     how = params.get("spread") or os.environ.get("LIMANI_SPREAD") or "chain"
     options = Options(
@@ -103,8 +119,7 @@ async def _present(fleet: Fleet, params: Params, check: bool, progress: Callable
         fleet, registries=registries, auth_file=params.get("auth_file"), pull_secrets=secrets
     ) as sources:
         items = [item for image in params.get("images") or [] for item in await sources.items(image)]
-        meter = Meter(progress)
-        report = await put(fleet, items, options, None if check else meter.on_progress)
+        report = await put(fleet, items, options, on_bytes)
     if pinned is False:
         await remove.pin(fleet, report, False, engine=options.engine, check=check)
     if params.get("label_nodes"):
