@@ -38,3 +38,18 @@ def render(wanted: Wanted) -> list[dict[str, Any]]:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    template = environment.from_string(files(__name__).joinpath("agent.yaml.j2").read_text())
+    text = template.render(
+        namespace=wanted.namespace,
+        image=wanted.image,
+        digest=wanted.digest,
+        pull_policy=wanted.pull_policy,
+        pull_secrets=[{"name": name} for name in wanted.pull_secrets],
+        node_selector=wanted.node_selector,
+        tolerations=list(wanted.tolerations),
+        docker=wanted.docker,
+        containerd_run=wanted.containerd_run,
+        containerd_root=wanted.containerd_root,
+        port=PORT,
+    )
+    return [document for document in yaml.safe_load_all(text) if document]
