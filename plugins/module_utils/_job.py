@@ -11,7 +11,6 @@ The module file runs it in a process of its own (``run_module``), the action plu
 
 from __future__ import annotations
 
-import traceback
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -56,16 +55,11 @@ class Job:
             function = self.load()
             import limani
             from limani.errors import LimaniError
-        except ImportError:
-            return {
-                "failed": True,
-                "msg": missing_required_lib("limani", reason="which holds everything this module does"),
-                "error": _error("library_missing", "The Python package limani is not installed.", _install_hint()),
-                "exception": traceback.format_exc(),
-            }
+        except ImportError as problem:
+            return _missing(problem.name or "limani")
         if _series(limani.__version__) != _series(VERSION):
             text = f"The collection is version {VERSION}, the Python package limani is {limani.__version__}."
-            return {"failed": True, "msg": f"{text} {_install_hint()}", "error": _error("version_skew", text, _install_hint())}
+            return failure(_error("version_skew", text, _install_hint()))
         try:
             if self.reads:
                 return {"changed": False, **function(plain(params))}
@@ -109,8 +103,12 @@ def run_module(job: Job) -> None:
 
 def refused(problem: Refused) -> dict[str, Any]:
     """The result of a task whose parameters make no sense together."""
-    hint = "Correct the options named above; nothing was changed."
-    return {"changed": False, "failed": True, "msg": str(problem), "error": _error("bad_input", str(problem), hint)}
+    return failure(_error("bad_input", str(problem), "Correct the options named above; nothing was changed."))
+
+
+def _missing(package: str) -> dict[str, Any]:
+    text = missing_required_lib(package.partition(".")[0])
+    return failure(_error("library_missing", text, _install_hint()))
 
 
 def _error(code: str, message: str, hint: str) -> dict[str, Any]:

@@ -38,3 +38,8 @@ def absolute(params: dict[str, Any], *names: str) -> None:
     for name in names:
         if params.get(name):
             params[name] = os.path.abspath(params[name])
+
+
+def finish(params: dict[str, Any]) -> None:
+    """What most modules have to do with their validated parameters."""
+    absolute(params, "kubeconfig", "archive", "binaries")
