@@ -134,9 +134,9 @@ async def _bring(session: KubeSession, archive: Path, check: bool, progress: Say
 
 def newest_archive() -> Path:
     """The agent's image as ``make agent-image`` builds it. Raises BadInput if there is none."""
-    from limani.cluster.paths import cache_dir
+    from limani.cluster.paths import cache_root
 
-    found = sorted((cache_dir() / "images").glob("agent-*.tar"), key=lambda path: path.stat().st_mtime)
+    found = sorted((cache_root() / "images").glob("agent-*.tar"), key=lambda path: path.stat().st_mtime)
     if not found:
         raise BadInput(
             "There is no image of the agent to install.",

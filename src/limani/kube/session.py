@@ -126,7 +126,9 @@ class KubeSession:
     def unreachable(self, error: Exception) -> KubeUnreachable:
         """The error for a connection that could not be made or broke."""
         detail = str(error) or type(error).__name__
-        return KubeUnreachable(f"The Kubernetes API server {self.server} cannot be reached: {detail}.", server=self.server)
+        return KubeUnreachable(
+            f"The Kubernetes API server {self.server} cannot be reached: {detail}.", server=self.server
+        )
 
 
 def status_error(method: str, path: str, status: int, content: bytes) -> LimaniError:

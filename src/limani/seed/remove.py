@@ -69,10 +69,12 @@ def _digests(newest_first: list[tuple[str, str, wire.StoredImage]], keep: int) -
 
 
 def _repository(reference: str) -> str:
+    if reference.startswith("sha256:"):
+        return ""  # CRI's own record of an image in containerd
     try:
         return Reference.parse(reference).name
     except ReferenceInvalid:
-        return ""  # containerd's own sha256:... records
+        return ""
 
 
 def _age(stored: str, now: datetime) -> timedelta:
