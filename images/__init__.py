@@ -1,0 +1,1 @@
+"""Container images of ours, built from Debian packages without any container registry."""

@@ -1,0 +1,62 @@
+"""Where built images are kept, and how a build knows that nothing has changed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The repository."""
+
+_SKIP = {"__pycache__", "_pb"}  # made from what is hashed anyway
+
+
+def folder() -> Path:
+    """``$XDG_CACHE_HOME/limani/images``, made if missing."""
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    path = Path(base).expanduser() / "limani" / "images"
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def key(*parts: str | Path) -> str:
+    """A short hash of texts and of files or whole folders (names and contents), for names of cached results."""
+    digest = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, str):
+            digest.update(f"text {len(part)} {part}\n".encode())
+            continue
+        for path in _files(part):
+            data = path.read_bytes()
+            digest.update(f"file {path.relative_to(part.parent)} {len(data)}\n".encode() + data)
+    return digest.hexdigest()[:16]
+
+
+def _files(path: Path) -> Iterable[Path]:
+    if path.is_file():
+        return [path]
+    found = (p for p in path.rglob("*") if p.is_file() and p.suffix != ".pyc" and not _SKIP.intersection(p.parts))
+    return sorted(found)
+
+
+def forget_older(pattern: str, keep: Path) -> None:
+    """Remove what earlier inputs left behind under the same name pattern."""
+    for path in folder().glob(pattern):
+        if path != keep:
+            _remove(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def say(text: str) -> None:
+    """A line of progress, on standard error: standard output is for results."""
+    print(text, file=sys.stderr, flush=True)
