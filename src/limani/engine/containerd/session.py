@@ -1,0 +1,244 @@
+"""Putting one image into containerd: lease, blobs, snapshots, name.
+
+The order of things follows containerd's documentation of garbage collection (docs/garbage-collection.md): everything
+is created under a lease that expires by itself, references are labels, and the name comes last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import grpc
+from google.protobuf.empty_pb2 import Empty
+
+from limani.engine.containerd._pb import diff_pb2, leases_pb2, snapshots_pb2, types_pb2
+from limani.engine.containerd.content import Reader, file_reader
+from limani.engine.containerd.rpc import is_status
+from limani.engine.target import Layer, Target
+from limani.errors import BlobUnknown, DigestMismatch, LimaniError, RuntimeFailed, RuntimeUnavailable
+
+if TYPE_CHECKING:
+    from limani.engine.containerd.engine import Containerd
+
+LEASES = "/containerd.services.leases.v1.Leases/"
+SNAPSHOTS = "/containerd.services.snapshots.v1.Snapshots/"
+DIFF = "/containerd.services.diff.v1.Diff/Apply"
+
+AGENT_LABEL = "limani.dev/agent"
+EXPIRES_S = 12 * 3600
+"""A lease nobody drops, because its node died, ends after this time."""
+UNPACK_S = 3600.0
+CLEAN_S = 30.0
+
+
+class Session:
+    """``engine.base.ImportSession`` for containerd."""
+
+    def __init__(self, engine: Containerd, target: Target, lease: str) -> None:
+        self._engine, self._target, self._lease = engine, target, lease
+        self._rpc, self._content = engine.rpc, engine.content
+        self._stored = {layer.chain_id: asyncio.Event() for layer in target.layers}
+        self.unpacking: asyncio.Task[None] | None = None
+        self._keys: set[str] = set()  # extractions that are not committed yet
+        self._changed = False
+
+    async def prepare(self) -> None:
+        """Find out what is there, and keep it from being collected meanwhile."""
+        layers = self._target.layers
+        top = await self._engine.unpacked(self._target, self._lease)
+        for layer in layers[:top]:
+            self._stored[layer.chain_id].set()
+        for layer in layers[top:]:
+            found = await self._content.find(layer.descriptor.digest)
+            if found is None:
+                continue
+            await self._adopt(layer, found[1])
+            self._stored[layer.chain_id].set()
+
+    async def _adopt(self, layer: Layer, namespace: str) -> None:
+        """Take a blob containerd has into the lease; one of another namespace into ours as well."""
+        await self._write(layer, self._engine.content_reader(layer.descriptor.digest, namespace))
+
+    async def put_blob(self, layer: Layer, path: Path) -> None:
+        """Store a layer (see ``ImportSession``); it is unpacked as soon as its parents are."""
+        await self._write(layer, file_reader(path))
+        self._changed = True
+        self._stored[layer.chain_id].set()
+
+    async def _write(self, layer: Layer, read: Reader) -> None:
+        digest = layer.descriptor.digest
+        labels = {"containerd.io/uncompressed": layer.diff_id, **self._engine.source_labels(self._target)}
+        ref = f"{self._lease}-{digest}"
+
+        async def step() -> None:
+            await self._content.write(ref, digest, layer.descriptor.size, read, lease=self._lease, labels=labels)
+
+        async with self._engine.lock(digest):
+            await self._rpc.redo(step)
+
+    async def unpack(self) -> None:
+        """Unpack layer after layer as they are stored; runs beside ``put_blob`` as a task of its own."""
+        parent = ""
+        for layer in self._target.layers:
+            await self._stored[layer.chain_id].wait()
+            async with self._engine.lock(layer.chain_id):
+                await self._rpc.redo(lambda layer=layer, parent=parent: self._unpack(layer, parent))  # type: ignore[misc]
+            parent = layer.chain_id
+
+    async def _unpack(self, layer: Layer, parent: str) -> None:
+        if await self._engine.has_snapshot(layer.chain_id, self._lease):
+            return
+        self._changed = True
+        snapshotter = await self._engine.snapshotter()
+        key = f"extract-{secrets.token_hex(6)} {layer.chain_id}"
+        labels = {"containerd.io/snapshot.ref": layer.chain_id}
+        self._keys.add(key)
+        prepared = await self._rpc.call(
+            SNAPSHOTS + "Prepare",
+            snapshots_pb2.PrepareSnapshotRequest(snapshotter=snapshotter, key=key, parent=parent, labels=labels),
+            snapshots_pb2.PrepareSnapshotResponse,
+            lease=self._lease,
+        )
+        descriptor = layer.descriptor
+        blob = types_pb2.Descriptor(media_type=descriptor.media_type, digest=descriptor.digest, size=descriptor.size)
+        async with self._engine.unpacking:
+            applied = await self._rpc.call(
+                DIFF,
+                diff_pb2.ApplyRequest(diff=blob, mounts=prepared.mounts),
+                diff_pb2.ApplyResponse,
+                lease=self._lease,
+                timeout_s=UNPACK_S,
+            )
+        if applied.applied.digest != layer.diff_id:
+            raise DigestMismatch(
+                f"Layer {descriptor.digest} unpacks to {applied.applied.digest}; the image's configuration says "
+                f"{layer.diff_id}.",
+                expected=layer.diff_id,
+                found=applied.applied.digest,
+            )
+        await self._commit(snapshotter, key, layer.chain_id, labels)
+
+    async def _commit(self, snapshotter: str, key: str, name: str, labels: dict[str, str]) -> None:
+        request = snapshots_pb2.CommitSnapshotRequest(snapshotter=snapshotter, name=name, key=key, labels=labels)
+        try:
+            await self._rpc.call(SNAPSHOTS + "Commit", request, Empty, lease=self._lease)
+        except RuntimeFailed as error:
+            # Somebody else (a pull of the kubelet's) has unpacked the same chain meanwhile.
+            if not is_status(error, grpc.StatusCode.ALREADY_EXISTS):
+                raise
+            return
+        self._keys.discard(key)
+
+    async def finish(self) -> bool:
+        """See ``ImportSession``."""
+        for layer in self._target.layers:
+            if not self._stored[layer.chain_id].is_set():
+                digest = layer.descriptor.digest
+                raise BlobUnknown(f"Layer {digest} of {self._target.reference} was not put.", digest=digest)
+        assert self.unpacking is not None
+        await self.unpacking
+        await self._rpc.redo(self._documents)
+        named = await self._rpc.redo(lambda: self._engine.catalog.name(self._target))
+        return named or self._changed
+
+    async def _documents(self) -> None:
+        """Store configuration, manifest and index with the labels that say what they refer to."""
+        target = self._target
+        source = self._engine.source_labels(target)
+        snapshotter = await self._engine.snapshotter()
+        labels = {}
+        if target.layers:
+            labels[f"containerd.io/gc.ref.snapshot.{snapshotter}"] = target.layers[-1].chain_id
+        await self._document(target.config.digest, target.config.raw, labels, source)
+        labels = {f"containerd.io/gc.ref.content.l.{i}": d.digest for i, d in enumerate(target.manifest.layers)}
+        labels["containerd.io/gc.ref.content.config"] = target.config.digest
+        await self._document(target.manifest.digest, target.manifest.raw, labels, source)
+        if target.index:
+            labels = {"containerd.io/gc.ref.content.m.0": target.manifest.digest}
+            await self._document(target.index.digest, target.index.raw, labels, source)
+
+    async def _document(self, digest: str, data: bytes, labels: dict[str, str], source: dict[str, str]) -> None:
+        ref = f"{self._lease}-{digest}"
+
+        def read(offset: int) -> Iterator[bytes]:
+            yield data[offset:]
+
+        async with self._engine.lock(digest):
+            await self._content.write(ref, digest, len(data), read, lease=self._lease, labels=labels | source)
+        await self._content.label(digest, labels)  # where the blob was there before
+
+    async def close(self) -> None:
+        """Drop the lease, and with it everything nothing else refers to."""
+        snapshotter = await self._engine.snapshotter()
+        for key in self._keys:
+            request = snapshots_pb2.RemoveSnapshotRequest(snapshotter=snapshotter, key=key)
+            await self._rpc.maybe(SNAPSHOTS + "Remove", request, Empty)
+        await drop_lease(self._engine, self._lease)
+
+
+@asynccontextmanager
+async def open_session(engine: Containerd, target: Target) -> AsyncIterator[Session]:
+    """A session whose unpacking runs in the background; see ``Engine.session``."""
+    if target.pin:
+        await engine.refuse_pin()
+    lease = await engine.rpc.redo(lambda: _create_lease(engine))
+    session = Session(engine, target, lease)
+    try:
+        await session.prepare()
+        # An error of the unpacking ends the session's body at once, not only at ``finish``.
+        async with asyncio.TaskGroup() as tasks:
+            session.unpacking = tasks.create_task(session.unpack())
+            yield session
+            session.unpacking.cancel()  # left without ``finish``: there is nothing to wait for
+    except BaseExceptionGroup as group:
+        raise _first(group) from group
+    finally:
+        await asyncio.shield(_close(session))
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error to show of several: one of ours before any other."""
+    leaves: list[BaseException] = []
+    todo: list[BaseException] = [group]
+    while todo:
+        error = todo.pop(0)
+        todo[:0] = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+        leaves += [] if isinstance(error, BaseExceptionGroup) else [error]
+    return next((error for error in leaves if isinstance(error, LimaniError)), leaves[0])
+
+
+async def _close(session: Session) -> None:
+    try:
+        async with asyncio.timeout(CLEAN_S):
+            await session.close()
+    except (TimeoutError, RuntimeUnavailable):
+        pass  # containerd is away: the lease expires, or the agent's next start drops it
+
+
+async def _create_lease(engine: Containerd) -> str:
+    expire = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + EXPIRES_S))
+    labels = {"containerd.io/gc.expire": expire, AGENT_LABEL: engine.owner}
+    request = leases_pb2.CreateRequest(id=f"limani-{secrets.token_hex(8)}", labels=labels)
+    answer = await engine.rpc.call(LEASES + "Create", request, leases_pb2.CreateResponse)
+    return str(answer.lease.id)
+
+
+async def drop_lease(engine: Containerd, lease: str) -> None:
+    """Delete a lease, its ingests, and (synchronously) what nothing refers to any more."""
+    await engine.content.abort(f"{lease}-")
+    await engine.rpc.maybe(LEASES + "Delete", leases_pb2.DeleteRequest(id=lease, sync=True), Empty, timeout_s=CLEAN_S)
+
+
+async def drop_leftovers(engine: Containerd) -> int:
+    """Drop the leases of a dead predecessor; returns how many."""
+    request = leases_pb2.ListRequest(filters=[f'labels."{AGENT_LABEL}"=="{engine.owner}"'])
+    answer = await engine.rpc.call(LEASES + "List", request, leases_pb2.ListResponse)
+    for lease in answer.leases:
+        await drop_lease(engine, lease.id)
+    return len(answer.leases)
