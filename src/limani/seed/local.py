@@ -1,0 +1,61 @@
+"""Images of the containerd on this machine, read over gRPC as the agents do."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Self
+
+from limani.engine.containerd.engine import Containerd
+from limani.errors import BadInput, BlobUnknown, ImageNotFound, SourceUnavailable
+from limani.image.manifest import Descriptor, Index, Manifest, check_config, parse_document
+from limani.image.platform import Platform
+from limani.image.reference import Reference
+from limani.image.source import SourceImage
+
+
+class ContainerdSource:
+    """A namespace of a containerd, by its socket. Raises SourceUnavailable when it does not answer."""
+
+    def __init__(self, socket: str, namespace: str) -> None:
+        self._engine = Containerd(socket, owner="", namespace=namespace)
+        self.origin = f"local containerd {socket}, namespace {namespace}"
+
+    async def __aenter__(self) -> Self:
+        status = await self._engine.status()
+        if not status.ok:
+            await self._engine.close()
+            raise SourceUnavailable(f"{self.origin} does not answer: {status.error}.")
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._engine.close()
+
+    async def references(self) -> list[Reference]:
+        """All names, without CRI's own sha256 records."""
+        names = {name for image in await self._engine.images() for name in image.references}
+        return sorted(Reference.parse(name) for name in names if not name.startswith("sha256:"))
+
+    async def image(self, reference: Reference | None, platform: Platform) -> SourceImage:
+        """The image of that name; raises ImageNotFound, PlatformMissing."""
+        if reference is None:
+            raise BadInput(f"Say which image of {self.origin} is meant.")
+        document = await self._engine.resolve(str(reference))
+        if document is None:
+            names = ", ".join(str(name) for name in (await self.references())[:10]) or "none"
+            raise ImageNotFound(f"{self.origin} has no image {reference}; it has {names}.")
+        found = parse_document(document.data)
+        index = found if isinstance(found, Index) else None
+        if index is not None:
+            found = Manifest.parse(await self._all(index.select(platform)))
+        assert isinstance(found, Manifest)
+        return SourceImage(reference, index, found, check_config(found, await self._all(found.config)))
+
+    async def _all(self, descriptor: Descriptor) -> bytes:
+        try:
+            return b"".join([chunk async for chunk in self._engine.read_blob(descriptor.digest)])
+        except BlobUnknown as error:
+            raise SourceUnavailable(f"{self.origin} no longer has {descriptor.digest}, which an image needs.") from error
+
+    def open(self, descriptor: Descriptor, offset: int = 0) -> AsyncIterator[bytes]:
+        """The bytes of a blob; the receiving agent verifies them."""
+        return self._engine.read_blob(descriptor.digest, offset)
