@@ -154,13 +154,17 @@ def matches(name: str, patterns: Iterable[str]) -> bool:
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def users(root: Path, extra: Sequence[tuple[str, int]] = ()) -> None:
-    """Write passwd, group and nsswitch.conf: root, nobody, and ``extra`` (name, number)."""
+def keep(name: str) -> bool:
+    """Whether a path of an unpacked package belongs into an image (for layers made straight from a tar)."""
+    folder, _, last = name.rpartition("/")
+    return folder == "usr/share/doc" or last == "copyright" or not matches(name, USELESS)
+
+
+def accounts(extra: Sequence[tuple[str, int]] = ()) -> dict[str, str]:
+    """passwd, group and nsswitch.conf by path: root, ``extra`` (name, number) and nobody."""
     people = [("root", 0, "/root"), *((name, number, "/nonexistent") for name, number in extra)]
     people.append(("nobody", 65534, "/nonexistent"))
-    etc = root / "etc"
-    etc.mkdir(exist_ok=True)
-    lines = (f"{name}:x:{number}:{number}::{home}:/bin/sh\n" for name, number, home in people)
-    (etc / "passwd").write_text("".join(lines))
-    (etc / "group").write_text("".join(f"{name}:x:{number}:\n" for name, number, _ in people))
-    (etc / "nsswitch.conf").write_text("passwd: files\ngroup: files\nhosts: files dns\n")
+    users = (f"{name}:x:{number}:{number}::{home}:/bin/sh\n" for name, number, home in people)
+    groups = (f"{name}:x:{number}:\n" for name, number, _ in people)
+    names = "passwd: files\ngroup: files\nhosts: files dns\n"
+    return {"etc/passwd": "".join(users), "etc/group": "".join(groups), "etc/nsswitch.conf": names}

@@ -77,7 +77,8 @@ def base_root(suite: Suite) -> Path:
         tar, root = Path(work) / "root.tar", Path(work) / "root"
         debian.extract(suite, packages, tar)
         debian.unpack(tar, root, (*debian.USELESS, *USELESS_PYTHON))
-        debian.users(root)
+        for path, text in debian.accounts().items():
+            (root / path).write_text(text)
         for name in ("tmp", "var/tmp"):
             (root / name).chmod(0o1777)
         (root / "usr/bin/python3").symlink_to(f"python{suite.python}")
