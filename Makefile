@@ -1,0 +1,62 @@
+# The repository's commands. Each sets up what it needs by itself; a second run is fast.
+#   make demo   start a real cluster, seed images onto its nodes, run a pod of each
+#   make test   all tests and linters
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON := .venv/bin/python
+
+.PHONY: help
+help:  ## Show what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+.PHONY: setup
+setup:  ## Install what is needed: system packages (as root on Debian and Ubuntu), .venv
+	@scripts/setup.sh
+
+.PHONY: setup-tests
+setup-tests:
+	@scripts/setup.sh --tests
+
+.PHONY: demo
+demo: setup  ## A real three-node cluster, images seeded onto it, a pod of each on every node
+	@$(PYTHON) scripts/demo.py
+
+.PHONY: test
+test: setup-tests  ## Everything CI runs: linters, unit tests, tests on a real cluster, molecule
+	@$(PYTHON) scripts/test.py $(PARTS)
+
+.PHONY: unit
+unit: setup  ## Unit tests only
+	@$(PYTHON) scripts/test.py unit
+
+.PHONY: lint
+lint: setup  ## Linters only
+	@scripts/lint.sh
+
+.PHONY: bench
+bench: setup  ## Measure speed against its limits; writes docs/en/benchmarks.md
+	@$(PYTHON) -m bench
+
+.PHONY: agent-image
+agent-image: setup  ## Build the agent's image; prints the archive's path
+	@$(PYTHON) -m images.agent.build
+
+.PHONY: demo-images
+demo-images: setup  ## Build the images the demo seeds; prints the archive's path
+	@$(PYTHON) -m images.demo.build
+
+.PHONY: site
+site: setup  ## Build the documentation into site/
+	@$(PYTHON) -m mkdocs build --strict
+
+.PHONY: docs
+docs: setup  ## Regenerate the generated parts of the documentation
+	@$(PYTHON) -m docs.generate
+
+.PHONY: clean
+clean:  ## Delete all lab clusters; nothing of them stays
+	@scripts/clean.sh
+
+.PHONY: distclean
+distclean: clean  ## Also remove .venv, build results and Limani's caches
+	@scripts/clean.sh --caches
