@@ -1,0 +1,7 @@
+"""The cluster's binaries: where they come from and which versions belong together."""
+
+from __future__ import annotations
+
+from limani.cluster.binaries.provide import provide, versions
+
+__all__ = ["provide", "versions"]

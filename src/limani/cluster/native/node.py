@@ -1,0 +1,279 @@
+"""A node: what is in its /etc, how it boots, and which processes its PID 1 keeps alive."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+
+from limani.cluster.native import images
+from limani.cluster.native.cgroups import Hierarchy
+from limani.cluster.native.control import upstream_resolvers
+from limani.cluster.native.layout import Layout
+from limani.cluster.native.supervisor import Program, configuration
+from limani.cluster.spec import Node, Spec
+
+SUPERVISOR_SOCKET = "/run/supervisor.sock"
+CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
+DOCKER_SOCKET = "/run/docker.sock"
+_LOGS = "/var/log/limani"
+# Folders of the node on its own disk: name on the disk -> path in the node.
+_OWN = {
+    "containerd": "/var/lib/containerd",
+    "kubelet": "/var/lib/kubelet",
+    "cni": "/var/lib/cni",
+    "docker": "/var/lib/docker",
+}
+
+
+@dataclass(frozen=True)
+class Host:
+    """What of this machine a node's configuration depends on."""
+
+    python: str
+    may_raise_limits: bool
+    hierarchies: tuple[Hierarchy, ...]
+
+
+def write(spec: Spec, layout: Layout, node: Node, host: Host) -> None:
+    """Write everything the node needs to boot; what is on its disk stays."""
+    here = layout.node(node.name)
+    etc = here.etc / "upper"
+    for folder in (etc / "kubernetes/pki", etc / "cni/net.d", etc / "containerd/certs.d", etc / "limani"):
+        folder.mkdir(parents=True, exist_ok=True)
+    for folder in (here.etc / "work", here.disk, here.log / "limani", here.run):
+        folder.mkdir(parents=True, exist_ok=True)
+    for name, target in ((f"{node.name}.crt", "kubelet.crt"), (f"{node.name}.key", "kubelet.key"), ("ca.crt", "ca.crt")):
+        _copy(layout.pki / name, etc / "kubernetes/pki" / target)
+    _copy(layout.pki / f"{node.name}.kubeconfig", etc / "kubernetes/kubelet.kubeconfig")
+    _copy(layout.pki / "proxy.kubeconfig", etc / "kubernetes/kube-proxy.kubeconfig")
+    documents = {
+        "kubernetes/kubelet.yaml": _document(kubelet(spec, node)),
+        "kubernetes/kube-proxy.yaml": _document(kube_proxy(spec, node)),
+        "cni/net.d/10-limani.conflist": _document(cni(node)),
+        "containerd/config.toml": containerd(spec, host),
+        "limani/supervisord.conf": configuration(
+            SUPERVISOR_SOCKET, _LOGS, "/run/supervisord.pid", programs(spec, node), _path(spec)
+        ),
+        "hostname": f"{node.name}\n",
+        "resolv.conf": resolv_conf(spec, upstream_resolvers()),
+    }
+    for name, text in documents.items():
+        (etc / name).write_text(text)
+    here.boot_script.write_text(boot_script(spec, layout, node, host))
+
+
+def programs(spec: Spec, node: Node) -> list[Program]:
+    """The node's processes."""
+    kubelet_words = [
+        f"{spec.binaries}/kubelet",
+        "--config=/etc/kubernetes/kubelet.yaml",
+        "--kubeconfig=/etc/kubernetes/kubelet.kubeconfig",
+        f"--hostname-override={node.name}",
+        f"--node-ip={node.address}",
+        "--root-dir=/var/lib/kubelet",
+        "--cert-dir=/var/lib/kubelet/pki",
+    ]
+    found = [
+        Program("containerd", f"{spec.binaries}/containerd --config /etc/containerd/config.toml", 1),
+        Program("kubelet", _after_socket(CONTAINERD_SOCKET, kubelet_words), 2),
+        Program("kube-proxy", f"{spec.binaries}/kube-proxy --config=/etc/kubernetes/kube-proxy.yaml", 3),
+    ]
+    return found
+
+
+def kubelet(spec: Spec, node: Node) -> dict[str, object]:
+    """KubeletConfiguration (kubernetes.io/docs/reference/config-api/kubelet-config.v1beta1)."""
+    return {
+        "apiVersion": "kubelet.config.k8s.io/v1beta1",
+        "kind": "KubeletConfiguration",
+        "address": node.address,
+        "authentication": {
+            "x509": {"clientCAFile": "/etc/kubernetes/pki/ca.crt"},
+            "webhook": {"enabled": True},
+            "anonymous": {"enabled": False},
+        },
+        "authorization": {"mode": "Webhook"},
+        "tlsCertFile": "/etc/kubernetes/pki/kubelet.crt",
+        "tlsPrivateKeyFile": "/etc/kubernetes/pki/kubelet.key",
+        "clusterDNS": [spec.dns_service],
+        "clusterDomain": "cluster.local",
+        "containerRuntimeEndpoint": f"unix://{CONTAINERD_SOCKET}",
+        "cgroupDriver": "cgroupfs",
+        # The node's cgroup namespace begins at its own cgroup, so "/" is the node.
+        "cgroupRoot": "/",
+        "failCgroupV1": False,
+        "failSwapOn": False,
+        "enforceNodeAllocatable": [],
+        "nodeStatusUpdateFrequency": "4s",
+        "nodeLeaseDurationSeconds": 16,
+        "imageGCHighThresholdPercent": 100,
+        "imageGCLowThresholdPercent": 99,
+        "evictionHard": {"memory.available": "50Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
+        "healthzBindAddress": "127.0.0.1",
+        "shutdownGracePeriod": "0s",
+        "registerNode": True,
+    }
+
+
+def kube_proxy(spec: Spec, node: Node) -> dict[str, object]:
+    """KubeProxyConfiguration: nftables mode; limits of connection tracking are the machine's and stay as they are."""
+    return {
+        "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
+        "kind": "KubeProxyConfiguration",
+        "mode": "nftables",
+        "clientConnection": {"kubeconfig": "/etc/kubernetes/kube-proxy.kubeconfig"},
+        "hostnameOverride": node.name,
+        "clusterCIDR": spec.pod_subnet,
+        "healthzBindAddress": f"{node.address}:10256",
+        "metricsBindAddress": "127.0.0.1:10249",
+        "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
+        "nftables": {"minSyncPeriod": "100ms"},
+    }
+
+
+def cni(node: Node) -> dict[str, object]:
+    """The node's pod network (cni.dev/docs/spec, plugins bridge, host-local and portmap)."""
+    bridge = {
+        "type": "bridge",
+        "bridge": "cni0",
+        "isGateway": True,
+        "ipMasq": False,
+        "hairpinMode": True,
+        "ipam": {
+            "type": "host-local",
+            "ranges": [[{"subnet": node.pod_subnet}]],
+            "routes": [{"dst": "0.0.0.0/0"}],
+        },
+    }
+    portmap = {"type": "portmap", "capabilities": {"portMappings": True}, "backend": "nftables"}
+    return {"cniVersion": "1.0.0", "name": "limani", "plugins": [bridge, portmap]}
+
+
+def containerd(spec: Spec, host: Host) -> str:
+    """containerd's configuration, version 3 (containerd 2.x, docs/cri/config.md)."""
+    return f"""\
+version = 3
+root = "/var/lib/containerd"
+state = "/run/containerd"
+
+[grpc]
+  address = "{CONTAINERD_SOCKET}"
+
+[plugins."io.containerd.cri.v1.runtime"]
+  # Without CAP_SYS_RESOURCE nobody may lower an OOM score, and pods would not start.
+  restrict_oom_score_adj = {str(not host.may_raise_limits).lower()}
+  [plugins."io.containerd.cri.v1.runtime".cni]
+    bin_dirs = ["{spec.binaries}/cni"]
+    conf_dir = "/etc/cni/net.d"
+
+[plugins."io.containerd.cri.v1.images".pinned_images]
+  sandbox = "{images.PAUSE}"
+
+[plugins."io.containerd.cri.v1.images".registry]
+  config_path = "/etc/containerd/certs.d"
+"""
+
+
+def resolv_conf(spec: Spec, upstream: list[str]) -> str:
+    """The node's resolv.conf: the machine's servers; what listens on its loopback only is not reached from here."""
+    servers = [server for server in upstream if not ip_address(server).is_loopback] or [spec.dns_service]
+    return "".join(f"nameserver {server}\n" for server in servers)
+
+
+def boot_script(spec: Spec, layout: Layout, node: Node, host: Host) -> str:
+    """The script that boots the node, in three stages, each replacing the one before.
+
+    ``outside`` puts itself into the node's cgroups and network; ``leaf`` steps into a leaf (cgroup v2 wants processes
+    there) and opens the other namespaces; ``inside`` is PID 1: it mounts what is the node's own and becomes supervisord.
+    """
+    here = layout.node(node.name)
+    folders = [h.path / "limani" / spec.name / node.name for h in host.hierarchies]
+    enter = "\n".join(f"  echo $$ > {_q(folder)}/cgroup.procs" for folder in folders)
+    leaves = [folder for h, folder in zip(host.hierarchies, folders, strict=True) if h.unified_only]
+    leaf = "\n".join(f"  mkdir -p {_q(f)}/init; echo $$ > {_q(f)}/init/cgroup.procs" for f in leaves) or "  :"
+    again = f"exec {{}} /bin/sh {_q(here.boot_script)}"
+    return f"""\
+#!/bin/sh
+# Node {node.name} of cluster {spec.name}: sh boot.sh outside
+set -e
+case "$1" in
+outside)
+{enter}
+  {again.format(f"nsenter --net=/run/netns/{node.netns} unshare --cgroup")} leaf
+  ;;
+leaf)
+{leaf}
+  {again.format("unshare --mount --propagation slave --uts --ipc --pid --fork")} inside
+  ;;
+inside)
+  # /proc is still the host's: this is our PID out there.
+  read -r stat < /proc/self/stat
+  echo "$stat" > {_q(here.stat_file)}
+  hostname {node.name}
+  mount -t proc proc /proc
+{_mounts(layout, node, host)}
+  echo 1 > /proc/sys/net/ipv4/ip_forward
+  exec {_q(host.python)} -m supervisor.supervisord -c /etc/limani/supervisord.conf
+  ;;
+esac
+"""
+
+
+def _mounts(layout: Layout, node: Node, host: Host) -> str:
+    here = layout.node(node.name)
+    lines = ["mount -t sysfs sysfs /sys"]
+    if not any(h.unified_only for h in host.hierarchies):
+        lines.append("mount -t tmpfs -o mode=755 tmpfs /sys/fs/cgroup")
+    for hierarchy in host.hierarchies:
+        kind, options = ("cgroup2", "") if hierarchy.version == 2 else ("cgroup", f"-o {_q(hierarchy.options)} ")
+        make = "" if hierarchy.unified_only else f"mkdir {_q(hierarchy.path)}; "
+        lines.append(f"{make}mount -t {kind} {options}{kind} {_q(hierarchy.path)}")
+    if node.disk_bytes is not None:
+        lines.append(f"mount -o loop {_q(here.disk_file)} {_q(here.disk)}")
+    lines += [
+        # Names of other clusters' network namespaces would keep them alive in here.
+        "umount -R -l /run/netns 2>/dev/null || :",
+        "mount -t tmpfs -o mode=755 tmpfs /run",
+        # The node's folders may lie below /var; take hold of them before an overlay covers it.
+        "mkdir -p /run/lock /run/node",
+        f"mount --rbind {_q(here.home)} /run/node",
+        "mkdir -p " + " ".join(f"/run/node/disk/{name}" for name in ("var", "work", *_OWN)),
+        _overlay("/etc", "/run/node/etc/upper", "/run/node/etc/work"),
+        _overlay("/var", "/run/node/disk/var", "/run/node/disk/work"),
+        "mkdir -p /var/log " + " ".join(_OWN.values()),
+        *(f"mount --bind /run/node/disk/{name} {path}" for name, path in _OWN.items()),
+        "mount --bind /run/node/log /var/log",
+        "mkdir -p /var/log/pods /var/log/containers",
+        "umount -R -l /run/node",
+        "mount --make-rshared /var/lib/kubelet",
+    ]
+    return "\n".join(f"  {line}" for line in lines)
+
+
+def _overlay(path: str, upper: str, work: str) -> str:
+    return f"mount -t overlay -o lowerdir={path},upperdir={upper},workdir={work} overlay {path}"
+
+
+def _after_socket(socket: str, words: list[str]) -> str:
+    """A command that waits for a socket first: the kubelet gives up at once where its runtime is not there yet."""
+    return shlex.join(["/bin/sh", "-c", f"until [ -S {socket} ]; do sleep 0.05; done; exec {shlex.join(words)}"])
+
+
+def _path(spec: Spec) -> str:
+    return f"{spec.binaries}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def _document(data: dict[str, object]) -> str:
+    return json.dumps(data, indent=2) + "\n"
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.write_bytes(source.read_bytes())
+    target.chmod(0o600)
+
+
+def _q(path: object) -> str:
+    return shlex.quote(str(path))
