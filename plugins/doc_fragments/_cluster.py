@@ -29,8 +29,8 @@ options:
     type: str
     default: limani-system
 notes:
-  - The task speaks to the Kubernetes API server only. Run it on the controller (C(hosts: localhost) with C(connection: local), or
-    C(delegate_to: localhost)); it then runs in the controller's own process. On any other host, with C(become) or with
+  - The task speaks to the Kubernetes API server only. Run it on the controller, with C(hosts) or C(delegate_to) set to
+    C(localhost); it then runs in the controller's own process. On any other host, with C(become) or with
     C(async) it runs as an ordinary module.
 requirements:
   - limani (Python package of the same version as this collection, where the task runs)

@@ -78,7 +78,7 @@ options:
     type: str
   node_disks:
     description:
-      - Give nodes a disk of their own of a certain size, by name of the node; V(*) means every node. For example V({"*": "20G"}).
+      - Give nodes a disk of their own, by name of the node, each with its size, for example V(20G). The name V(*) means every node.
       - Without this option the nodes share the disk of the machine.
     type: dict
   timeout:
