@@ -120,7 +120,7 @@ async def _wanted(session: KubeSession, params: Params, check: bool, progress: S
 
 async def _bring(session: KubeSession, archive: Path, check: bool, progress: Say) -> tuple[str, str]:
     """Load the agent's archive into a lab cluster's nodes; (reference, digest)."""
-    from limani.cluster.task import load_archive
+    from limani.cluster.lookup import load_archive
 
     async with ArchiveSource(str(archive)) as source:
         image = await source.image(None, Platform.host())
