@@ -138,7 +138,9 @@ def summary(outcomes: dict[str, Outcome]) -> int:
     for name, outcome in outcomes.items():
         numbers = f"{outcome.passed:>8}{outcome.failed:>8}{outcome.skipped:>9}{outcome.seconds:>9.0f}"
         print(f"{name:<14}{numbers}  {outcome.note}".rstrip())
-    passed, failed, skipped = (sum(getattr(o, key) for o in outcomes.values()) for key in ("passed", "failed", "skipped"))
+    passed, failed, skipped = (
+        sum(getattr(o, key) for o in outcomes.values()) for key in ("passed", "failed", "skipped")
+    )
     print(f"{'':<14}{'':>25}{sum(o.seconds for o in outcomes.values()):>9.0f}\n")
     print(f"{passed} passed, {failed} failed, {skipped} skipped", flush=True)
     return 1 if failed else 0

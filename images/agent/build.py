@@ -22,14 +22,15 @@ from limani.image.writer import ImageToWrite, build_layer_from_folder, write_arc
 PACKAGES = ("base-files", "libc6", "libgcc-s1", "libstdc++6", "netbase")
 _LIBRARY = "usr/lib/python3*/"
 _MODULES = (
-    "_pydecimal.py _pyrepl/* curses/* dbm/* doctest.py ensurepip/* idlelib/* lib2to3/* pydoc.py pydoc_data/* sqlite3/* test/* "
-    "tkinter/* turtle* venv/* xml/sax/* xmlrpc/* encodings/[b-hj-km-o]*_* encodings/cp[5-9]* encodings/cp10* "
-    "encodings/iso8859_1?.py encodings/iso8859_[2-9].py lib-dynload/_codecs_* lib-dynload/_curses* lib-dynload/_dbm* "
-    "lib-dynload/_gdbm* lib-dynload/_sqlite3* lib-dynload/_test* lib-dynload/readline* lib-dynload/xx*"
+    "_pydecimal.py _pyrepl/* curses/* dbm/* doctest.py ensurepip/* idlelib/* lib2to3/* pydoc.py pydoc_data/* "
+    "sqlite3/* test/* tkinter/* turtle* venv/* xml/sax/* xmlrpc/* encodings/[b-hj-km-o]*_* encodings/cp[5-9]* "
+    "encodings/cp10* encodings/iso8859_1?.py encodings/iso8859_[2-9].py lib-dynload/_codecs_* lib-dynload/_curses* "
+    "lib-dynload/_dbm* lib-dynload/_gdbm* lib-dynload/_sqlite3* lib-dynload/_test* lib-dynload/readline* "
+    "lib-dynload/xx*"
 ).split()
 _SHARED_OBJECTS = (
-    "libdb-5* libexpatw* libform* libhistory* libmenu* libmvec* libncurses* libpanel* libreadline* libsqlite3* libtinfo* "
-    "libtirpc* libnsl* ossl-modules/* engines-3/* perl*"
+    "libdb-5* libexpatw* libform* libhistory* libmenu* libmvec* libncurses* libpanel* libreadline* libsqlite3* "
+    "libtinfo* libtirpc* libnsl* ossl-modules/* engines-3/* perl*"
 ).split()
 USELESS_PYTHON = (
     *(_LIBRARY + name for name in _MODULES),
