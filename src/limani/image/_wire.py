@@ -44,7 +44,7 @@ class WireManifest(msgspec.Struct, rename="camel"):
     layers: list[WireDescriptor]
     media_type: str = ""
     annotations: dict[str, str] | None = None
-    manifests: msgspec.Raw | None = None
+    manifests: msgspec.Raw = msgspec.Raw()
 
 
 class WireIndex(msgspec.Struct, rename="camel"):
@@ -52,8 +52,8 @@ class WireIndex(msgspec.Struct, rename="camel"):
     manifests: list[WireDescriptor]
     media_type: str = ""
     annotations: dict[str, str] | None = None
-    layers: msgspec.Raw | None = None
-    config: msgspec.Raw | None = None
+    layers: msgspec.Raw = msgspec.Raw()
+    config: msgspec.Raw = msgspec.Raw()
 
 
 class WireRootfs(msgspec.Struct):
@@ -73,7 +73,7 @@ class WireKind(msgspec.Struct, rename="camel"):
     """Just enough to tell an index from a manifest."""
 
     media_type: str = ""
-    manifests: msgspec.Raw | None = None
+    manifests: msgspec.Raw = msgspec.Raw()
 
 
 def decode(raw: bytes, kind: type[_T], what: str) -> _T:
@@ -85,6 +85,11 @@ def decode(raw: bytes, kind: type[_T], what: str) -> _T:
         return msgspec.json.decode(raw, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ManifestInvalid(f"The {what} cannot be read: {str(error)[:200]}.") from error
+
+
+def present(value: msgspec.Raw) -> bool:
+    """Whether a property that is kept as it came was there at all."""
+    return bytes(value) not in (b"", b"null")
 
 
 def media_type(what: str, version: int, found: str, known: frozenset[str]) -> str:

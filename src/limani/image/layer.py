@@ -202,7 +202,7 @@ def build_layer_from_folder(
     for path, name in _walk(folder, start, keep):
         mode = path.lstat().st_mode
         if stat.S_ISLNK(mode):
-            files[name] = Symlink(os.readlink(path))
+            files[name] = Symlink(str(path.readlink()))
         elif stat.S_ISDIR(mode):
             files[name] = Folder(stat.S_IMODE(mode))
         elif stat.S_ISREG(mode):

@@ -7,7 +7,7 @@ ever written again from parsed values.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -56,7 +56,7 @@ class Manifest(_Document):
         """Parse an OCI or Docker manifest; raises ManifestInvalid or LimitExceeded."""
         wire = _wire.decode(raw, _wire.WireManifest, "image manifest")
         media_type = _wire.media_type("image manifest", wire.schema_version, wire.media_type, media.MANIFESTS)
-        if wire.manifests is not None:
+        if _wire.present(wire.manifests):
             raise ManifestInvalid("A document is an index and a manifest at once; which one is meant cannot be known.")
         layers = tuple(_wire.descriptor(layer, f"layers[{i}]") for i, layer in enumerate(wire.layers))
         return cls(raw, media_type, _wire.descriptor(wire.config, "config"), layers)
@@ -79,7 +79,7 @@ class Index(_Document):
         """Parse an OCI index or Docker manifest list; raises ManifestInvalid or LimitExceeded."""
         wire = _wire.decode(raw, _wire.WireIndex, "image index")
         media_type = _wire.media_type("image index", wire.schema_version, wire.media_type, media.INDEXES)
-        if wire.layers is not None or wire.config is not None:
+        if _wire.present(wire.layers) or _wire.present(wire.config):
             raise ManifestInvalid("A document is an index and a manifest at once; which one is meant cannot be known.")
         return cls(raw, media_type, tuple(_wire.descriptor(d, f"manifests[{i}]") for i, d in enumerate(wire.manifests)))
 
@@ -92,21 +92,25 @@ class Index(_Document):
         """The entries that are images: no attestations, no nested indexes."""
         return tuple(d for d in self.manifests if d.media_type in media.MANIFESTS and not d.is_attestation)
 
-    def select(self, platform: Platform) -> Descriptor:
-        """The entry that runs best on ``platform``; raises PlatformMissing naming the platforms there are.
+    def select(self, platform: Platform, there: Callable[[Descriptor], bool] = lambda entry: True) -> Descriptor:
+        """The entry that runs best on ``platform``, of those for which ``there`` is true.
 
-        An entry without a platform is taken where no other fits and it is the only one of its kind.
+        An entry without a platform is taken where no other fits and it is the only one of its kind. Raises
+        PlatformMissing naming the platforms there are.
         """
-        ranked = [(platform.runs(d.platform), i) for i, d in enumerate(self.images()) if d.platform]
+        images = [entry for entry in self.images() if there(entry)]
+        ranked = [(platform.runs(entry.platform), i) for i, entry in enumerate(images) if entry.platform]
         fitting = sorted((rank, i) for rank, i in ranked if rank is not None)
         if fitting:
-            return self.images()[fitting[0][1]]
-        unnamed = [d for d in self.images() if d.platform is None]
+            return images[fitting[0][1]]
+        unnamed = [entry for entry in images if entry.platform is None]
         if len(unnamed) == 1:
             return unnamed[0]
-        found = sorted({str(d.platform) for d in self.images() if d.platform})
+        found = sorted({str(entry.platform) for entry in images if entry.platform})
+        absent = sorted({str(entry.platform) for entry in self.images() if entry.platform} - set(found))
+        listed = f" (listed, but not there: {', '.join(absent)})" if absent else ""
         raise PlatformMissing(
-            f"The image has no variant for {platform}; it has {', '.join(found) or 'none at all'}.",
+            f"The image has no variant for {platform}; it has {', '.join(found) or 'none at all'}{listed}.",
             platform=str(platform),
             found=found,
         )
@@ -135,7 +139,7 @@ class ImageConfig(_Document):
 def parse_document(raw: bytes) -> Index | Manifest:
     """Parse what a name points to, an index or a manifest; raises ManifestInvalid or LimitExceeded."""
     kind = _wire.decode(raw, _wire.WireKind, "manifest")
-    if kind.media_type in media.INDEXES or (not kind.media_type and kind.manifests is not None):
+    if kind.media_type in media.INDEXES or (not kind.media_type and _wire.present(kind.manifests)):
         return Index.parse(raw)
     return Manifest.parse(raw)
 

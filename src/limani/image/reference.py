@@ -86,8 +86,10 @@ class Reference:
 
 
 def _split(name: str) -> tuple[str, str]:
-    """Divide a name into registry and repository the way Docker guesses it: a first part that has a dot, a colon or
-    an uppercase letter, or is ``localhost``, is a registry."""
+    """Divide a name into registry and repository the way Docker guesses it.
+
+    A first part that has a dot, a colon or an uppercase letter, or is ``localhost``, is a registry.
+    """
     first, slash, rest = name.partition("/")
     if slash and ("." in first or ":" in first or first == "localhost" or first != first.lower()):
         registry, repository = first, rest

@@ -1,5 +1,6 @@
-"""Layers from tar files of whole file systems (mmdebstrap, debootstrap, docker export): as they are, or the
-difference of two of them, so that images that share a base share its layer.
+"""Layers from tar files of whole file systems (mmdebstrap, debootstrap, docker export).
+
+Either as they are, or the difference of two of them, so that images that share a base share its layer.
 
 OCI image specification v1.1, layer.md, sections "Change Types" and "Whiteouts".
 """

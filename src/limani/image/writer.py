@@ -53,8 +53,11 @@ __all__ = [
 
 @dataclass(frozen=True)
 class ImageToWrite:
-    """An image for one platform. ``config``: the object ``config`` of the image configuration (Entrypoint, Cmd, Env,
-    User, WorkingDir, Labels, ...). Images of the same reference and different platforms become one index."""
+    """An image for one platform.
+
+    ``config``: the object ``config`` of the image configuration (Entrypoint, Cmd, Env, User, WorkingDir, Labels, ...).
+    Images of the same reference and different platforms become one index.
+    """
 
     reference: str | None
     layers: Sequence[Layer]
@@ -190,14 +193,15 @@ def _blob_path(digest: str) -> str:
 
 def _write_tar(path: Path, head: Sequence[tuple[str, bytes]], blobs: _Blobs) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    temporary = Path(name)
     try:
         with (
             os.fdopen(descriptor, "wb") as file,
             tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar,
         ):
-            for name, raw in head:
-                _add(tar, name, len(raw), BytesIO(raw))
+            for path_inside, raw in head:
+                _add(tar, path_inside, len(raw), BytesIO(raw))
             for folder in ("blobs", "blobs/sha256"):
                 _add(tar, folder, 0, None)
             for digest in sorted(blobs.documents):
@@ -205,10 +209,10 @@ def _write_tar(path: Path, head: Sequence[tuple[str, bytes]], blobs: _Blobs) -> 
             for digest, layer in blobs.layers.items():
                 with layer.path.open("rb") as content:
                     _add(tar, _blob_path(digest), layer.descriptor.size, content)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        temporary.chmod(0o644)
+        temporary.replace(path)
     except BaseException:
-        os.unlink(temporary)
+        temporary.unlink()
         raise
 
 

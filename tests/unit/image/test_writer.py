@@ -110,7 +110,7 @@ def test_missing_layer_file_leaves_the_old_archive(tmp_path: Path) -> None:
     path = tmp_path / "x.tar"
     path.write_bytes(b"old")
     layer.path.unlink()
-    with pytest.raises(OSError):
+    with pytest.raises(FileNotFoundError):
         write_archive(path, [ImageToWrite(None, [layer])])
     assert path.read_bytes() == b"old"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["l", "x.tar"]
