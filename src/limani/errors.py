@@ -56,7 +56,7 @@ class RemoteError(LimaniError):
     """An error another version of Limani sent whose code this version does not know."""
 
     code, status = "remote_error", 502
-    default_hint = "The agent speaks of something this version does not know: bring client and agent to the same version."
+    default_hint = "Bring client and agent to the same version of Limani."
 
 
 # --- what the user gave is not right -------------------------------------------------------------------------------
@@ -87,7 +87,7 @@ class ArchiveInvalid(BadInput):
     """A file is not a readable docker-archive, OCI archive or OCI layout."""
 
     code = "archive_invalid"
-    default_hint = "Make the archive again (docker save -o FILE IMAGE, or skopeo copy ... oci-archive:FILE) and compare its size."
+    default_hint = "Make the archive again (docker save -o FILE IMAGE) and compare its size with the copy here."
 
 
 class ManifestInvalid(BadInput):
@@ -136,7 +136,7 @@ class DigestMismatch(LimaniError):
     """Bytes do not have the digest they were announced with; they were thrown away."""
 
     code, status = "digest_mismatch", 400
-    default_hint = "The source or the path to it damages data. Check the archive (sha256sum) and the node named, then run again."
+    default_hint = "The source, or the way from it, damages data. Check the archive (sha256sum), then run again."
 
 
 class LimitExceeded(BadInput):
@@ -212,7 +212,7 @@ class AgentUnreachable(LimaniError):
     """The agent stopped answering, or the way to it broke."""
 
     code, status = "agent_unreachable", 503
-    default_hint = "Check the node (kubectl get nodes, kubectl -n limani-system get pods -o wide) and run again; only what is missing will be sent."
+    default_hint = "Check the node (limani agent status) and run again; only what is missing will be sent."
 
 
 class TimedOut(LimaniError):
@@ -251,7 +251,7 @@ class ImageInUse(LimaniError):
 
 
 class Unsupported(LimaniError):
-    """This engine or platform cannot do what was asked; it was refused rather than ignored."""
+    """The engine or platform cannot do what was asked; it was refused rather than ignored."""
 
     code, status = "unsupported", 501
     default_hint = "Leave the option out for this node."
@@ -275,7 +275,7 @@ class SourceUnavailable(LimaniError):
 
 
 class HostUnsuitable(LimaniError):
-    """This machine lacks something the job needs (root, a command, a kernel feature)."""
+    """The machine lacks something the job needs (root, a command, a kernel feature)."""
 
     code, status = "host_unsuitable", 400
     default_hint = "limani cluster doctor lists what is missing and how to get it."

@@ -20,7 +20,7 @@ PORT = 7443
 TOKEN_HEADER = "X-Limani-Authorization"  # noqa: S105 - a header's name
 GRANT_HEADER = "X-Limani-Grant"
 BLOB_REPOSITORY = "limani/blobs"
-"""Repository name under which clients and peers exchange blobs over ``/v2/``; blobs are per node, not per repository."""
+"""Repository under which blobs are exchanged over ``/v2/``; they belong to the node, not to a repository."""
 
 
 class Document(msgspec.Struct, frozen=True):

@@ -17,14 +17,16 @@ BUSYBOX = "/bin/busybox"
 def busybox_layer(folder: Path) -> Layer:
     """A layer with a static busybox and its usual applets."""
     nodes: dict[str, File | Symlink] = {"bin/busybox": File(Path(BUSYBOX), mode=0o755)}
-    nodes |= {f"bin/{name}": Symlink("busybox") for name in ("sh", "sleep", "cat", "httpd", "wget", "hostname", "nslookup")}
+    nodes |= {
+        f"bin/{name}": Symlink("busybox") for name in ("sh", "sleep", "cat", "httpd", "wget", "hostname", "nslookup")
+    }
     return build_layer_from_files(nodes, folder)
 
 
 def random_layer(folder: Path, seed: str, size: int) -> Layer:
     """A layer whose only file is ``size`` bytes nobody can compress, the same for the same seed."""
     with tempfile.NamedTemporaryFile(dir=folder) as file:
-        source = random.Random(seed)  # noqa: S311 - test data
+        source = random.Random(seed)
         left = size
         while left:
             piece = source.randbytes(min(left, 1 << 20))
@@ -34,7 +36,9 @@ def random_layer(folder: Path, seed: str, size: int) -> Layer:
         return build_layer_from_files({f"data/{seed}": File(Path(file.name))}, folder)
 
 
-def make_archive(path: Path, reference: str, layers: Sequence[tuple[str, int]], *, busybox: bool = True) -> WrittenImage:
+def make_archive(
+    path: Path, reference: str, layers: Sequence[tuple[str, int]], *, busybox: bool = True
+) -> WrittenImage:
     """Write an OCI archive with one image: busybox (if wanted) and one random layer per (seed, size)."""
     folder = Path(tempfile.mkdtemp(dir=path.parent))
     try:

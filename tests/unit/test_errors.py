@@ -44,5 +44,5 @@ def test_unknown_code_is_kept_as_remote_error() -> None:
 
 def test_errors_survive_pickling() -> None:
     """Errors cross process borders (Ansible's workers)."""
-    got = pickle.loads(pickle.dumps(DigestMismatch("Bytes differ.", node="n1")))  # noqa: S301 - our own bytes
+    got = pickle.loads(pickle.dumps(DigestMismatch("Bytes differ.", node="n1")))
     assert got.message == "Bytes differ."

@@ -226,7 +226,7 @@ def _show(result: dict[str, Any], how: str, check: bool = False) -> None:
 
 def _state(node: dict[str, Any], image: dict[str, Any], check: bool) -> str:
     if node["failed"] and not image["changed"]:
-        return "failed: " + node["error"]["code"]
+        return f"failed: {node['error']['code']}"
     if image["changed"]:
         return ("would be " if check else "now ") + str(image["state"])
     return str(image["state"])

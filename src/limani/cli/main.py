@@ -50,7 +50,7 @@ def cli() -> None:
 def main(args: list[str] | None = None) -> Any:
     """Run the command. Exit codes: 0 done, 1 failed, 2 bad input, 130 stopped by the user."""
     try:
-        code = cli.main(args=args, standalone_mode=False)
+        code = cli.main(args=args, prog_name="limani", standalone_mode=False)
     except LimaniError as error:
         output.error(error)
         sys.exit(2 if error.status == 400 else 1)

@@ -6,8 +6,8 @@ import asyncio
 import time
 from typing import Any
 
-from limani.errors import LimaniError, TimedOut
 from limani.deploy.manifests import Wanted, render
+from limani.errors import LimaniError, TimedOut
 from limani.kube.apply import Change, apply, delete, path_of
 from limani.kube.nodes import Node, list_nodes
 from limani.kube.session import KubeSession

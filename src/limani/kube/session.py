@@ -16,6 +16,7 @@ import httpx2
 import msgspec
 from lightkube.config.client_adapter import ConnectionParams
 from lightkube.config.kubeconfig import KubeConfig, SingleConfig
+from lightkube.config.models import User
 from lightkube.core.exceptions import ConfigError
 
 from limani.errors import Forbidden, KubeconfigInvalid, KubeError, KubeUnreachable, LimaniError
@@ -41,11 +42,13 @@ def load_config(kubeconfig: str | None = None, context: str | None = None) -> Si
     except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise KubeconfigInvalid(f"kubeconfig {path} is not a kubeconfig: {error!r}.", path=str(path)) from error
     assert single is not None  # only None when a default of None was passed
+    if single.user is None:  # a context without a user is anonymous; lightkube wants an empty one
+        single = single._replace(user=User())
     return _with_v1_exec(single)
 
 
 def _with_v1_exec(single: SingleConfig) -> SingleConfig:
-    """lightkube refuses exec plugins of API v1, whose answer has the same shape as v1beta1's."""
+    """Lightkube refuses exec plugins of API v1, whose answer has the same shape as v1beta1's."""
     user = single.user
     if user is None or user.exec is None or not user.exec.apiVersion.endswith("/v1"):
         return single
@@ -86,7 +89,7 @@ class KubeSession:
         params: Mapping[str, str] | None = None,
         content_type: str = "application/json",
     ) -> dict[str, Any]:
-        """Send JSON, get JSON. Raises KubeUnreachable, Forbidden or KubeError (``fields['status']``, ``['reason']``)."""
+        """Send JSON, get JSON. Raises KubeUnreachable, Forbidden, KubeError (its fields: status, reason)."""
         content = None if body is None else msgspec.json.encode(body)
         headers = {"Content-Type": content_type} if content is not None else None
         try:

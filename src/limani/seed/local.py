@@ -54,7 +54,7 @@ class ContainerdSource:
         try:
             return b"".join([chunk async for chunk in self._engine.read_blob(descriptor.digest)])
         except BlobUnknown as error:
-            raise SourceUnavailable(f"{self.origin} no longer has {descriptor.digest}, which an image needs.") from error
+            raise SourceUnavailable(f"{self.origin} lacks {descriptor.digest}, which the image needs.") from error
 
     def open(self, descriptor: Descriptor, offset: int = 0) -> AsyncIterator[bytes]:
         """The bytes of a blob; the receiving agent verifies them."""

@@ -11,7 +11,7 @@ from limani import wire
 from limani.errors import BadInput
 
 CHAIN_UP_TO = 16
-"""Up to so many nodes form one chain (every link carries each byte once); more form a binary tree (depth stays small)."""
+"""So many nodes form one chain (every link carries each byte once); more form a binary tree (depth stays small)."""
 FALLBACKS = 4
 """How many ancestors a node may turn to when its parent fails, before it asks the controller."""
 HOLDERS = 3

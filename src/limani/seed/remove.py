@@ -25,9 +25,8 @@ class Policy:
     """What ``prune`` may remove: everything that fits all conditions given, except what is always kept.
 
     ``keep``: leave the newest N images of every repository. ``older_than``: came onto the node longer ago than this.
-    ``patterns``: shell patterns on the
-    full reference (``docker.io/library/*``), one of which must fit; none means all. Pinned images, images containers use, the
-    pause image and the agent's are always kept.
+    ``patterns``: shell patterns on the full reference (``docker.io/library/*``), one of which must fit; none means all.
+    Pinned images, images containers use, the pause image and the agent's are always kept.
     """
 
     keep: int | None = None

@@ -37,7 +37,7 @@ BROKEN = (AgentUnreachable, AgentMissing, KubeUnreachable, TimedOut)
 
 @dataclass
 class Outcome:
-    """What became of one node. ``moved``: digest -> bytes that crossed the network; ``sources``: where they came from."""
+    """What became of one node. ``moved``: digest -> bytes that crossed the network; ``sources``: from where."""
 
     images: dict[str, wire.ImageDone] = field(default_factory=dict)
     moved: dict[str, int] = field(default_factory=dict)

@@ -12,7 +12,6 @@ from typing import Any, Self
 
 import msgspec
 
-from limani import wire
 from limani.errors import BadInput, ImageNotFound, KubeError, SourceUnavailable
 from limani.fleet.fleet import Fleet
 from limani.image.archive import ArchiveSource
@@ -255,7 +254,7 @@ class NodeSource:
         """The image of that name; raises ImageNotFound, PlatformMissing."""
         if reference is None:
             raise BadInput(f"Say which image of node {self.node} is meant.")
-        found = parse_document((await self._document(reference.name, reference.digest or reference.tag or "latest")))
+        found = parse_document(await self._document(reference.name, reference.digest or reference.tag or "latest"))
         index = found if isinstance(found, Index) else None
         if index is not None:
             found = Manifest.parse(await self._document(reference.name, index.select(platform).digest))

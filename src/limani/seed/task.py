@@ -76,6 +76,8 @@ def _check_values(params: Params) -> None:
     """Refuse what cannot be meant before the first request."""
     rate_bytes(params.get("rate"))
     enough(params.get("min_success") or "100%", 10**6)
+    if params.get("state") == "pruned":
+        _policy(params.get("prune") or {})
     names = [image["name"] for image in params.get("images") or [] if image.get("name")]
     seen = [str(Reference.parse(name)) for name in names]
     twice = sorted({name for name in seen if seen.count(name) > 1})
@@ -110,7 +112,7 @@ async def _present(fleet: Fleet, params: Params, check: bool, on_bytes: Progress
         rate=rate_bytes(params.get("rate")),
         timeout_s=float(params.get("timeout") or 1800),
         engine=_engine(params),
-        how=cast(Spread, how),
+        how=cast("Spread", how),
         check=check,
     )
     registries = [msgspec.convert(entry, Registry) for entry in params.get("registries") or []]
@@ -160,6 +162,7 @@ def _policy(prune: Mapping[str, Any]) -> remove.Policy:
 
 
 async def _node_image_info(params: Params) -> dict[str, Any]:
+    enough(params.get("min_success") or "100%", 10**6)
     async with _session(params) as session:
         fleet = await _fleet(session, params, VIEWER)
         return await inventory(

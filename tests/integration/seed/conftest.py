@@ -77,7 +77,7 @@ class Trigger:
     def _run(self) -> None:
         try:
             self._action()
-        except BaseException as error:  # handed to the test
+        except BaseException as error:  # noqa: BLE001 - handed to the test
             self.error = error
 
     def done(self) -> None:
@@ -94,7 +94,7 @@ def seeder(lab: NativeCluster) -> Iterator[Seeder]:
     """The lab cluster with agents on all nodes."""
     params = {"kubeconfig": str(lab.kubeconfig), "archive": str(build())}
     node_agent(params, check=False, progress=quiet)
-    yield Seeder(lab)
+    return Seeder(lab)
 
 
 @pytest.fixture

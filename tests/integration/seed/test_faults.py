@@ -111,7 +111,7 @@ def test_link_cut_and_restored(cleaned: Seeder, archive: tuple[Path, str]) -> No
 
 
 def test_agent_killed_in_the_middle(cleaned: Seeder, archive: tuple[Path, str]) -> None:
-    """kill -9 of the first node's agent at half: it comes back, goes on from its spool, all succeed."""
+    """Kill -9 of the first node's agent at half: it comes back, goes on from its spool, all succeed."""
     path, name = archive
     size = size_of(cleaned, path)
     victim = first_node(cleaned, path)
@@ -127,7 +127,7 @@ def kill_agent(seeder: Seeder, node: str) -> None:
 
 
 def test_containerd_restarted_in_the_middle(cleaned: Seeder, archive: tuple[Path, str]) -> None:
-    """containerd of one node is restarted while bytes arrive: all succeed."""
+    """Containerd of one node is restarted while bytes arrive: all succeed."""
     path, name = archive
     trigger = Trigger(lambda: cleaned.cluster.supervisor("n2").restart("containerd"), 0.5, "n2")
     cleaned.put(path, rate=RATE, on_bytes=trigger)
@@ -164,7 +164,7 @@ def test_interrupt_leaves_no_name_lease_or_ingest(cleaned: Seeder, archive: tupl
     size = size_of(cleaned, path)
     command = [sys.executable, "-m", "limani.cli.main", "load", "-i", str(path), "--rate", str(RATE)]
     environment = os.environ | {"KUBECONFIG": cleaned.kubeconfig}
-    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         for line in process.stderr:
             if "50 %" in line or any(f"({share} %)" in line for share in range(40, 90)):

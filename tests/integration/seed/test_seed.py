@@ -88,7 +88,7 @@ def test_new_node_gets_it_from_those_that_have_it(cleaned: Seeder, archive: tupl
 
 
 def test_pin_and_unpin(cleaned: Seeder, archive: tuple[Path, str]) -> None:
-    """pin protects the image in CRI's eyes, pin: false takes that back, leaving it out changes nothing."""
+    """Pin protects the image in CRI's eyes, pin: false takes that back, leaving it out changes nothing."""
     path, _ = archive
     assert cleaned.put(path, pin=True)["nodes"]["n1"]["images"]
     assert cleaned.put(path, pin=True)["changed"] is False
@@ -99,7 +99,7 @@ def test_pin_and_unpin(cleaned: Seeder, archive: tuple[Path, str]) -> None:
 
 
 def test_absent_removes_and_is_idempotent(seeder: Seeder, archive: tuple[Path, str]) -> None:
-    """absent takes the name off all nodes; check mode says so before; the second run changes nothing."""
+    """Absent takes the name off all nodes; check mode says so before; the second run changes nothing."""
     path, name = archive
     seeder.put(path)
     assert seeder.remove(name, check=True)["changed"] is True
@@ -112,7 +112,7 @@ def test_absent_removes_and_is_idempotent(seeder: Seeder, archive: tuple[Path, s
 
 def test_unknown_node_is_refused_before_anything_changes(seeder: Seeder, archive: tuple[Path, str]) -> None:
     """A node that does not exist is bad input that names it and the nodes there are."""
-    with pytest.raises(NodeUnknown, match="n9.*n1"):
+    with pytest.raises(NodeUnknown, match=r"n9.*n1"):
         seeder.put(archive[0], nodes=["n1", "n9"])
 
 

@@ -33,8 +33,12 @@ def test_no_privileges() -> None:
 
 def test_agent_may_only_ask_who_somebody_is() -> None:
     """The agent's own account can create reviews and nothing else."""
-    roles = {item["metadata"]["name"]: item["rules"] for item in render(Wanted(image="x")) if item["kind"] == "ClusterRole"}
-    granted = {(resource, verb) for rule in roles["limani-agent"] for resource in rule["resources"] for verb in rule["verbs"]}
+    roles = {
+        item["metadata"]["name"]: item["rules"] for item in render(Wanted(image="x")) if item["kind"] == "ClusterRole"
+    }
+    granted = {
+        (resource, verb) for rule in roles["limani-agent"] for resource in rule["resources"] for verb in rule["verbs"]
+    }
     assert granted == {("tokenreviews", "create"), ("subjectaccessreviews", "create")}
     assert all("*" not in rule["verbs"] and "*" not in rule["resources"] for rules in roles.values() for rule in rules)
 

@@ -113,7 +113,8 @@ def test_enough_refuses(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "want"), [(None, 0), ("", 0), ("50M", 50_000_000), ("1Ki", 1024), ("1.5MB", 1_500_000), (7, 7), ("2g", 2 * 10**9)]
+    ("text", "want"),
+    [(None, 0), ("", 0), ("50M", 50_000_000), ("1Ki", 1024), ("1.5MB", 1_500_000), (7, 7), ("2g", 2 * 10**9)],
 )
 def test_rate(text: str | int | None, want: int) -> None:
     """Decimal and binary units, bytes by default."""

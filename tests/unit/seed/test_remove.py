@@ -54,7 +54,9 @@ def test_two_names_of_one_image_count_once_for_keep() -> None:
     assert Policy(keep=2).choose([*APP, twin], NOW) == ["docker.io/library/app:1", "docker.io/library/app:10"]
 
 
-@pytest.mark.parametrize(("text", "want"), [("90m", timedelta(minutes=90)), ("7d", timedelta(days=7)), ("2w", timedelta(14))])
+@pytest.mark.parametrize(
+    ("text", "want"), [("90m", timedelta(minutes=90)), ("7d", timedelta(days=7)), ("2w", timedelta(14))]
+)
 def test_age(text: str, want: timedelta) -> None:
     """Ages are a number and a unit."""
     assert parse_age(text) == want

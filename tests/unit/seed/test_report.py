@@ -16,7 +16,15 @@ IMAGE = {"changed": True, "state": "present", "digest": "sha256:1", "bytes": 5, 
 
 def good(**image: Any) -> dict[str, Any]:
     images = {"a:1": IMAGE | image}
-    return {"changed": True, "failed": False, "reason": "", "bytes": 5, "seconds": 1.0, "source": "upload", "images": images}
+    return {
+        "changed": True,
+        "failed": False,
+        "reason": "",
+        "bytes": 5,
+        "seconds": 1.0,
+        "source": "upload",
+        "images": images,
+    }
 
 
 def test_one_failed_node_fails_the_task() -> None:

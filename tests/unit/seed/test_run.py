@@ -56,6 +56,7 @@ class Agent:
     spool: bytes = b""
     requests: list[wire.SeedRequest] = field(default_factory=list)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def status(self) -> wire.Status:
         if self.die:
@@ -69,6 +70,7 @@ class Agent:
     @asynccontextmanager
     async def seed(self, request: wire.SeedRequest) -> AsyncIterator[AsyncIterator[wire.AnyEvent]]:
         self.requests.append(request)
+        self.asked.set()
         if self.die and len(self.requests) > 1:
             raise AgentUnreachable("gone")
         yield self.events(request)
@@ -133,7 +135,7 @@ class World:
 
 def make(world: World, source: Source, **options: Any) -> Run:
     layer = Descriptor("application/vnd.oci.image.layer.v1.tar", DIGEST, len(DATA))
-    specs = {name: (SPEC,) for name in world.agents}
+    specs = dict.fromkeys(world.agents, (SPEC,))
     return Run(world, Cargo(specs, {DIGEST: (source, layer)}), **options)  # type: ignore[arg-type]
 
 
@@ -191,7 +193,9 @@ async def test_second_want_of_a_blob_is_sent_to_the_first_holder() -> None:
     run = make(world, source)
     await run.go([Step("a"), Step("b")])
     assert source.sent == len(DATA)
-    assert {peer.node for request in (*world.agents["a"].requests, *world.agents["b"].requests) for peer in request.peers}
+    assert {
+        peer.node for request in (*world.agents["a"].requests, *world.agents["b"].requests) for peer in request.peers
+    }
 
 
 async def test_refusal_of_an_agent_is_that_nodes_failure() -> None:
@@ -218,8 +222,7 @@ async def test_cancelling_ends_all_streams() -> None:
     world.agents["a"].append = lambda *_: asyncio.sleep(60)  # type: ignore[method-assign]
     run = make(world, Source())
     task = asyncio.create_task(run.go(chain("a", "b")))
-    while not world.agents["b"].requests:
-        await asyncio.sleep(0)
+    await asyncio.wait_for(world.agents["b"].asked.wait(), 5)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
