@@ -78,10 +78,10 @@ def make(cluster: str, part: str) -> list[Path]:
     return folders
 
 
-def processes(cluster: str) -> set[int]:
-    """PIDs of all processes in the cluster's cgroups and below, in any hierarchy."""
+def processes(cluster: str, part: str = "") -> set[int]:
+    """PIDs of all processes in the cgroups of a cluster, or of one part of it, and below, in any hierarchy."""
     pids: set[int] = set()
-    for folder in _folders(cluster):
+    for folder in _folders(f"{cluster}/{part}"):
         try:
             pids.update(int(pid) for pid in (folder / "cgroup.procs").read_text().split())
         except (FileNotFoundError, OSError):
@@ -89,10 +89,10 @@ def processes(cluster: str) -> set[int]:
     return pids
 
 
-def remove(cluster: str) -> list[Path]:
-    """Remove the cluster's cgroups (and the common base when it is empty); return what is still busy."""
+def remove(cluster: str, part: str = "") -> list[Path]:
+    """Remove the cgroups of a cluster or a part (and the common base when it is empty); return what is still busy."""
     busy = []
-    for folder in reversed(list(_folders(cluster))):
+    for folder in reversed(list(_folders(f"{cluster}/{part}"))):
         try:
             folder.rmdir()
         except FileNotFoundError:
@@ -107,10 +107,10 @@ def remove(cluster: str) -> list[Path]:
     return busy
 
 
-def _folders(cluster: str) -> Iterator[Path]:
-    """The cluster's folders in every hierarchy, parents first."""
+def _folders(below: str) -> Iterator[Path]:
+    """The folders of a cluster or a part in every hierarchy, parents first."""
     for hierarchy in hierarchies():
-        for folder, _, _ in os.walk(hierarchy.path / BASE / cluster):
+        for folder, _, _ in os.walk(hierarchy.path / BASE / below):
             yield Path(folder)
 
 

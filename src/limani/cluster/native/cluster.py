@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from limani.cluster.command import run
 from limani.cluster.native import cgroups, network
 from limani.cluster.native import node as nodes
 from limani.cluster.native.api import Api
+from limani.cluster.native.control import WARDEN
+from limani.cluster.native.gate import open_gate
 from limani.cluster.native.layout import Layout
 from limani.cluster.native.processes import Process
 from limani.cluster.native.supervisor import Supervisor
@@ -139,23 +142,41 @@ class NativeCluster:
         )
         await_true(self.control.answers, 10, f"the supervisor of cluster {self.spec.name}")
 
-    def start_node(self, name: str) -> bool:
-        """Switch a node on and wait until its supervisor answers; false if it was on already."""
+    def start_node(self, name: str, *, gate: bool = False) -> bool:
+        """Switch a node on and wait until its supervisor answers; false if it was on already.
+
+        With ``gate`` what needs the API server waits for :meth:`open_node_gate`. The caller holds the cluster's lock.
+        """
         node = self.node(name)
-        if self.init(name) is not None:
-            return False
-        cgroups.make(self.spec.name, node.name)
-        network.up_node(self.spec, node)
         here = self.layout.node(node.name)
         here.run.mkdir(parents=True, exist_ok=True)
+        here.off_file.unlink(missing_ok=True)
+        if self.init(name) is not None:
+            return False
         here.stat_file.unlink(missing_ok=True)
-        self._spawn(["/bin/sh", str(here.boot_script), "outside"], here.log / "limani" / "boot.log")
+        # Folders of its last life (a v2 leaf, pods' cgroups) would only confuse the kubelet.
+        cgroups.remove(self.spec.name, node.name)
+        cgroups.make(self.spec.name, node.name)
+        network.up_node(self.spec, node)
+        self._spawn(["/bin/sh", str(here.boot_script), "outside"], here.log / "limani" / "boot.log", gate=gate)
         await_true(lambda: self.init(name) is not None and self.supervisor(name).answers(), 10, f"node {name}")
+        with contextlib.suppress(RuntimeUnavailable):
+            self.control.signal(WARDEN, "HUP")
         return True
 
+    def open_node_gate(self, name: str) -> None:
+        """Let the node's processes through that wait for the API server."""
+        open_gate(self.socket(name, str(nodes.API_GATE)))
+
     def stop_node(self, name: str) -> bool:
-        """Pull a node's plug: its PID 1 is killed and with it all its processes; false if it was off already."""
+        """Pull a node's plug: its PID 1 is killed and with it all its processes; false if it was off already.
+
+        The caller holds the cluster's lock.
+        """
         node, init = self.node(name), self.init(name)
+        off = self.layout.node(node.name).off_file
+        off.parent.mkdir(parents=True, exist_ok=True)
+        off.touch()
         if init is not None:
             init.kill()
         network.down_node(self.spec, node)
@@ -165,10 +186,16 @@ class NativeCluster:
         """Plug a node's network cable in, or pull it."""
         network.set_link(self.node(name), up=connected)
 
-    def _spawn(self, arguments: list[str], log: Path) -> None:
+    def _spawn(self, arguments: list[str], log: Path, *, gate: bool = False) -> None:
         with log.open("ab") as output:
             subprocess.Popen(
-                arguments, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, cwd="/"
+                arguments,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                cwd="/",
+                env=os.environ | {"LIMANI_GATE": "1" if gate else ""},
             )
 
 

@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from limani.cluster.native import pki
+from limani.cluster.native.gate import waiting
 from limani.cluster.native.layout import Layout
 from limani.cluster.native.supervisor import Program, configuration
 from limani.cluster.spec import Spec
@@ -69,12 +70,19 @@ def write_configuration(spec: Spec, layout: Layout, python: str) -> None:
 
 def programs(spec: Spec, layout: Layout, python: str) -> list[Program]:
     """The processes of the control plane, first to start first."""
+    first = {"etcd": _etcd(spec, layout), "kube-apiserver": _apiserver(spec, layout)}
+    # Their attempts to reach an API server that is still starting would only take the processor from it.
+    later = {
+        "kube-controller-manager": _controller_manager(spec, layout),
+        "kube-scheduler": _scheduler(spec, layout),
+        "coredns": _words(spec, "coredns", {"conf": str(layout.control / "Corefile")}, dash="-"),
+    }
+    package = str(Path(__file__).parents[3])
+    warden = ["/usr/bin/env", f"PYTHONPATH={package}", python, "-m", "limani.cluster.native.warden", spec.name]
     return [
-        Program("etcd", _etcd(spec, layout), 1),
-        Program("kube-apiserver", _apiserver(spec, layout), 2),
-        Program("kube-controller-manager", _controller_manager(spec, layout), 3),
-        Program("kube-scheduler", _scheduler(spec, layout), 3),
-        Program("coredns", _command(spec, "coredns", {"conf": str(layout.control / "Corefile")}, dash="-"), 4),
+        *(Program(name, shlex.join(words), 1) for name, words in first.items()),
+        *(Program(name, waiting(layout.api_gate, words), 2) for name, words in later.items()),
+        Program(WARDEN, shlex.join(warden), 3),
     ]
 
 
@@ -117,12 +125,11 @@ def _is_address(text: str) -> bool:
     return True
 
 
-def _command(spec: Spec, name: str, options: dict[str, str], dash: str = "--") -> str:
-    words = [f"{spec.binaries}/{name}", *(f"{dash}{key}={value}" for key, value in options.items())]
-    return shlex.join(words)
+def _words(spec: Spec, name: str, options: dict[str, str], dash: str = "--") -> list[str]:
+    return [f"{spec.binaries}/{name}", *(f"{dash}{key}={value}" for key, value in options.items())]
 
 
-def _etcd(spec: Spec, layout: Layout) -> str:
+def _etcd(spec: Spec, layout: Layout) -> list[str]:
     # A lab may lose its last second at a power cut; not waiting for the disk makes it several times faster.
     folder, client, peer = layout.pki, f"https://{spec.gateway}:2379", f"https://{spec.gateway}:2380"
     options = {
@@ -144,10 +151,10 @@ def _etcd(spec: Spec, layout: Layout) -> str:
         "snapshot-count": "5000",
         "unsafe-no-fsync": "true",
     }
-    return _command(spec, "etcd", options)
+    return _words(spec, "etcd", options)
 
 
-def _apiserver(spec: Spec, layout: Layout) -> str:
+def _apiserver(spec: Spec, layout: Layout) -> list[str]:
     folder = layout.pki
     options = {
         "etcd-servers": f"https://{spec.gateway}:2379",
@@ -182,10 +189,10 @@ def _apiserver(spec: Spec, layout: Layout) -> str:
         "allow-privileged": "true",
         "profiling": "false",
     }
-    return _command(spec, "kube-apiserver", options)
+    return _words(spec, "kube-apiserver", options)
 
 
-def _controller_manager(spec: Spec, layout: Layout) -> str:
+def _controller_manager(spec: Spec, layout: Layout) -> list[str]:
     folder = layout.pki
     config = f"{folder}/controller-manager.kubeconfig"
     options = {
@@ -205,10 +212,10 @@ def _controller_manager(spec: Spec, layout: Layout) -> str:
         "node-monitor-grace-period": "16s",
         "profiling": "false",
     }
-    return _command(spec, "kube-controller-manager", options)
+    return _words(spec, "kube-controller-manager", options)
 
 
-def _scheduler(spec: Spec, layout: Layout) -> str:
+def _scheduler(spec: Spec, layout: Layout) -> list[str]:
     config = str(layout.pki / "scheduler.kubeconfig")
     options = {
         "kubeconfig": config,
@@ -218,4 +225,4 @@ def _scheduler(spec: Spec, layout: Layout) -> str:
         "leader-elect": "false",
         "profiling": "false",
     }
-    return _command(spec, "kube-scheduler", options)
+    return _words(spec, "kube-scheduler", options)

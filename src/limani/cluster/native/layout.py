@@ -46,6 +46,12 @@ class NodeLayout:
         return self.run / "stat"
 
 
+    @property
+    def off_file(self) -> Path:
+        """Present while the node was switched off on purpose."""
+        return self.run / "off"
+
+
 @dataclass(frozen=True)
 class Layout:
     """Paths of a cluster."""
@@ -88,6 +94,11 @@ class Layout:
     def supervisor_socket(self) -> Path:
         """Where the control plane's supervisor listens."""
         return self.run / "supervisor.sock"
+
+    @property
+    def api_gate(self) -> Path:
+        """Where processes wait that need the API server, while it starts for the first time (gate.py)."""
+        return self.run / "api.gate"
 
     def node(self, name: str) -> NodeLayout:
         """The paths of one node."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from limani.cluster.native import images
 from limani.cluster.native.cgroups import Hierarchy
 from limani.cluster.native.control import upstream_resolvers
+from limani.cluster.native.gate import waiting
 from limani.cluster.native.layout import Layout
 from limani.cluster.native.supervisor import Program, configuration
 from limani.cluster.spec import Node, Spec
@@ -18,6 +19,8 @@ from limani.cluster.spec import Node, Spec
 SUPERVISOR_SOCKET = "/run/supervisor.sock"
 CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
 DOCKER_SOCKET = "/run/docker.sock"
+# Closed during the first boot only, while the API server starts as well.
+API_GATE = Path("/run/api.gate")
 _LOGS = "/var/log/limani"
 # Folders of the node on its own disk: name on the disk -> path in the node.
 _OWN = {
@@ -76,12 +79,13 @@ def programs(spec: Spec, node: Node) -> list[Program]:
         "--root-dir=/var/lib/kubelet",
         "--cert-dir=/var/lib/kubelet/pki",
     ]
-    found = [
+    proxy_words = [f"{spec.binaries}/kube-proxy", "--config=/etc/kubernetes/kube-proxy.yaml"]
+    return [
         Program("containerd", f"{spec.binaries}/containerd --config /etc/containerd/config.toml", 1),
-        Program("kubelet", _after_socket(CONTAINERD_SOCKET, kubelet_words), 2),
-        Program("kube-proxy", f"{spec.binaries}/kube-proxy --config=/etc/kubernetes/kube-proxy.yaml", 3),
+        # The kubelet gives up at once where its runtime is not there yet.
+        Program("kubelet", waiting(API_GATE, kubelet_words, socket=CONTAINERD_SOCKET), 2),
+        Program("kube-proxy", waiting(API_GATE, proxy_words), 3),
     ]
-    return found
 
 
 def kubelet(spec: Spec, node: Node) -> dict[str, object]:
@@ -239,6 +243,7 @@ def _mounts(layout: Layout, node: Node, host: Host) -> str:
         "mount -t tmpfs -o mode=755 tmpfs /run",
         # The node's folders may lie below /var; take hold of them before an overlay covers it.
         "mkdir -p /run/lock /run/node",
+        f'[ -z "$LIMANI_GATE" ] || mkfifo {API_GATE}',
         f"mount --rbind {_q(here.home)} /run/node",
         "mkdir -p " + " ".join(f"/run/node/disk/{name}" for name in ("var", "work", *_OWN)),
         _overlay("/etc", "/run/node/etc/upper", "/run/node/etc/work"),
@@ -255,11 +260,6 @@ def _mounts(layout: Layout, node: Node, host: Host) -> str:
 
 def _overlay(path: str, upper: str, work: str) -> str:
     return f"mount -t overlay -o lowerdir={path},upperdir={upper},workdir={work} overlay {path}"
-
-
-def _after_socket(socket: str, words: list[str]) -> str:
-    """A command that waits for a socket first: the kubelet gives up at once where its runtime is not there yet."""
-    return shlex.join(["/bin/sh", "-c", f"until [ -S {socket} ]; do sleep 0.05; done; exec {shlex.join(words)}"])
 
 
 def _path(spec: Spec) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from limani.cluster.command import run
 from limani.cluster.native import cgroups, control, dns, images, network, objects
 from limani.cluster.native import node as nodes
 from limani.cluster.native.cluster import NativeCluster, await_true, parallel
+from limani.cluster.native.gate import close_gate, open_gate
 from limani.errors import KubeError, TimedOut
 
 _CAP_SYS_RESOURCE = 24
@@ -88,8 +88,24 @@ def _network(context: Context) -> None:
 
 
 def _control_plane(context: Context) -> None:
+    close_gate(context.cluster.layout.api_gate)
     context.cluster.start_control()
+
+
+def _nodes(context: Context) -> None:
+    cluster = context.cluster
+
+    def one(name: str) -> None:
+        cluster.start_node(name, gate=True)
+        await_true(lambda: cluster.socket(name).exists(), context.left_s, f"containerd of {name}")
+        cluster.load(cluster.layout.state / "pause.tar", [name])
+
+    parallel(one, [node.name for node in cluster.spec.node_list])
+
+
+def _api(context: Context) -> None:
     context.cluster.api.await_ready(context.deadline)
+    open_gate(context.cluster.layout.api_gate)
 
 
 def _objects(context: Context) -> None:
@@ -100,22 +116,10 @@ def _objects(context: Context) -> None:
         except KubeError as error:
             if error.fields.get("status") != 409:
                 raise
+    for node in spec.node_list:
+        context.cluster.open_node_gate(node.name)
     for path, document in objects.dns(spec):
         api.apply(path, document)
-
-
-def _nodes(context: Context) -> None:
-    parallel(context.cluster.start_node, [node.name for node in context.cluster.spec.node_list])
-
-
-def _images(context: Context) -> None:
-    cluster = context.cluster
-
-    def one(name: str) -> None:
-        await_true(lambda: cluster.socket(name).exists(), context.left_s, f"containerd of {name}")
-        cluster.load(cluster.layout.state / "pause.tar", [name])
-
-    parallel(one, [node.name for node in cluster.spec.node_list])
 
 
 def _ready(context: Context) -> None:
@@ -148,8 +152,8 @@ STEPS = (
     Step("Write certificates and configuration", _files),
     Step("Connect the network", _network),
     Step("Start the control plane", _control_plane),
-    Step("Register nodes and DNS", _objects),
     Step("Boot the nodes", _nodes),
-    Step("Load images", _images),
+    Step("Wait for the API server", _api),
+    Step("Register nodes and DNS", _objects),
     Step("Wait until nodes are Ready and DNS answers", _ready),
 )

@@ -104,15 +104,14 @@ class Supervisor:
         """Stop a process and wait until it has ended; false if it did not run."""
         return self._call("stopProcess", program, already=_NOT_RUNNING)
 
-    def shutdown(self) -> None:
-        """Stop everything, the supervisor itself last."""
-        with self._server() as server:
-            server.shutdown()
+    def signal(self, program: str, name: str) -> bool:
+        """Send a signal (``HUP``) to a process; false if it does not run."""
+        return self._call("signalProcess", program, name, already=_NOT_RUNNING)
 
-    def _call(self, method: str, program: str, already: int) -> bool:
+    def _call(self, method: str, program: str, *arguments: str, already: int) -> bool:
         with self._server() as server:
             try:
-                getattr(server, method)(program)
+                getattr(server, method)(program, *arguments)
             except xmlrpc.client.Fault as fault:
                 if fault.faultCode == already:
                     return False
