@@ -80,6 +80,9 @@ def plain(value: Any) -> Any:
     """The same value made of JSON's own types only: ansible-core 2.19 and later hands out tagged subclasses."""
     if isinstance(value, str):
         return str.__str__(value)
+    for kind in (int, float):
+        if isinstance(value, kind) and not isinstance(value, bool):
+            return kind.__new__(kind, value)
     if isinstance(value, dict):
         return {plain(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -86,13 +86,13 @@ class JobAction(ActionBase):
 
     def _find_file(self, path: str) -> str:
         """Absolute path, found as src options are, else in the current directory; decrypted if it is vaulted."""
-        expanded = os.path.expanduser(os.path.expandvars(path))
-        with contextlib.suppress(AnsibleFileNotFound):
-            if not os.path.isabs(expanded):
-                expanded = self._find_needle("files", expanded)
-        if os.path.isfile(expanded):
-            return self._loader.get_real_file(expanded)
-        return os.path.abspath(expanded)
+        found = os.path.expanduser(os.path.expandvars(path))
+        if not os.path.isabs(found):
+            try:
+                found = self._find_needle("files", found)
+            except AnsibleFileNotFound:
+                found = os.path.abspath(found)
+        return self._loader.get_real_file(found) if os.path.isfile(found) else found
 
     @contextlib.contextmanager
     def _environment(self) -> Iterator[None]:
