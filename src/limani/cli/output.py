@@ -38,13 +38,13 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
 def error(problem: LimaniError) -> None:
     """Print an error and what to do next on standard error."""
     click.echo(f"limani: {problem.message}", err=True)
-    for node, result in dict(problem.fields.get("nodes") or {}).items():
-        failure = result.get("error") if isinstance(result, dict) else None
-        if failure:
-            click.echo(f"  {node}: {failure.get('message')} [{failure.get('code')}]", err=True)
-            if failure.get("hint"):
-                click.echo(f"    hint: {failure['hint']}", err=True)
-    click.echo(f"  hint: {problem.hint} [{problem.code}]", err=True)
+    results = dict(problem.fields.get("nodes") or {}).values()
+    failures = [result["error"] for result in results if isinstance(result, dict) and result.get("error")]
+    # Nodes often fail for one reason: one hint for each kind of failure.
+    for code, hint in {str(failure["code"]): str(failure["hint"]) for failure in reversed(failures)}.items():
+        click.echo(f"  hint: {hint} [{code}]", err=True)
+    if not failures:
+        click.echo(f"  hint: {problem.hint} [{problem.code}]", err=True)
 
 
 def size(count: float) -> str:

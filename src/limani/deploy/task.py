@@ -13,9 +13,9 @@ import msgspec
 from limani import __version__
 from limani.deploy.install import install, remove, short, wait_ready
 from limani.deploy.manifests import ALL_TAINTS, Wanted
-from limani.errors import AgentMissing, BadInput, LimaniError, SomeNodesFailed
+from limani.errors import BadInput, LimaniError, SomeNodesFailed
 from limani.fleet.agent import AgentClient
-from limani.fleet.fleet import VIEWER, Fleet
+from limani.fleet.fleet import VIEWER, Fleet, no_agent
 from limani.image.archive import ArchiveSource
 from limani.image.platform import Platform
 from limani.image.reference import Reference
@@ -83,7 +83,7 @@ def _node(node: Node) -> dict[str, Any]:
     result = {"ready": bool(node.agent), "failed": not node.agent, "reason": node.why, "pod": node.agent, "version": ""}
     if node.agent:
         return result | {"version": __version__}
-    return result | {"error": AgentMissing(f"{node.why}.", node=node.name).to_dict()}
+    return result | {"error": no_agent(node).to_dict()}
 
 
 def _diff(changes: list[Any]) -> dict[str, dict[str, Any]]:
@@ -122,7 +122,7 @@ async def _bring(session: KubeSession, archive: Path, check: bool, progress: Say
     """Load the agent's archive into a lab cluster's nodes; (reference, digest)."""
     from limani.cluster.lookup import load_archive
 
-    async with ArchiveSource(str(archive)) as source:
+    async with ArchiveSource(archive) as source:
         image = await source.image(None, Platform.host())
     if image.reference is None:
         raise BadInput(f"The image in {archive} has no name.")

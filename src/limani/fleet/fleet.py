@@ -22,6 +22,16 @@ VIEWER = "limani-viewer"
 AT_ONCE = 64
 
 
+def no_agent(node: Node) -> AgentMissing:
+    """The error for a node without a ready agent, with the next step that fits."""
+    hint = None
+    if not node.ready:
+        hint = f"See why: kubectl describe node {node.name}."
+    elif node.pod:
+        hint = f"See why: kubectl -n {node.namespace} logs {node.pod}, and kubectl -n {node.namespace} describe pod."
+    return AgentMissing(f"{node.why or f'Node {node.name} has no agent'}.", hint=hint, node=node.name)
+
+
 class Fleet:
     """The chosen nodes of a cluster and a way to the agent of each."""
 
@@ -70,8 +80,8 @@ class Fleet:
         """Why a node cannot be worked on, None if its agent was ready when last looked at."""
         if node in self._clients:
             return None
-        why = next((n.why for n in self.nodes if n.name == node), "")
-        return AgentMissing(f"{why or f'Node {node} has no agent'}.", node=node)
+        found = next(n for n in self.nodes if n.name == node)
+        return no_agent(found)
 
     async def refresh(self, name: str) -> None:
         """Look again which pod is the agent of a node (it may have been replaced); silent while nobody answers."""

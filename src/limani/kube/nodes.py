@@ -24,6 +24,7 @@ class Node:
     agent: str = ""
     namespace: str = ""
     why: str = ""
+    pod: str = ""  # of the agent, ready or not
 
     def proxy_path(self) -> str:
         """URL path below which the API server relays requests to the agent (TLS on the agent's side)."""
@@ -65,6 +66,7 @@ def _node(item: dict[str, Any], pod: dict[str, Any] | None, namespace: str) -> N
         labels=dict(item["metadata"].get("labels") or {}),
         runtime=info.get("containerRuntimeVersion", ""),
         agent="" if why or pod is None else pod["metadata"]["name"],
+        pod=pod["metadata"]["name"] if pod else "",
         namespace=namespace,
         why=why,
     )
@@ -84,6 +86,10 @@ def pod_trouble(pod: dict[str, Any]) -> str:
     status = pod.get("status", {})
     for container in status.get("containerStatuses") or []:
         state = container.get("state") or {}
+        ended = (container.get("lastState") or {}).get("terminated")
+        if ended and (state.get("waiting") or {}).get("reason") == "CrashLoopBackOff":
+            words = f": {ended['message'].strip()}" if ended.get("message") else ""
+            return f"its container keeps stopping (exit code {ended.get('exitCode')}{words})"
         for phase in ("waiting", "terminated"):
             detail = state.get(phase)
             if detail:

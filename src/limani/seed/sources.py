@@ -82,8 +82,8 @@ class Sources:
     async def _source(self, image: Mapping[str, Any], name: Reference | None) -> Source:
         kind = image.get("source") or ("archive" if image.get("archive") else "registry")
         if kind == "archive":
-            path = str(Path(str(image["archive"])).expanduser())
-            return await self._once(("archive", path), lambda: ArchiveSource(path))
+            path = Path(str(image["archive"])).expanduser()
+            return await self._once(("archive", str(path)), lambda: ArchiveSource(path))
         if name is None:
             raise BadInput(f"An image from source {kind} needs a name.")
         if kind == "registry":

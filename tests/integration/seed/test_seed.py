@@ -38,7 +38,7 @@ def test_check_mode_predicts_exactly_what_the_run_does(cleaned: Seeder, archive:
 
 
 async def _digest(path: Path) -> str:
-    async with ArchiveSource(str(path)) as source:
+    async with ArchiveSource(path) as source:
         return (await source.image(None, Platform.host())).digest
 
 
