@@ -129,14 +129,15 @@ class Containerd:
             for layer in target.layers[unpacked:]
             if layer.descriptor.digest not in held
         }
-        complete = found == target.digest and unpacked == len(target.layers)
+        pinned = record is not None and PINNED in record.labels
+        complete = found == target.digest and unpacked == len(target.layers) and (pinned or not target.pin)
         return ImagePlan(
             reference=str(reference),
             state="present" if complete else "differs" if found else "absent",
             missing=tuple(missing.values()),
             held=tuple(sorted(held)),
             found=found,
-            pinned=record is not None and PINNED in record.labels,
+            pinned=pinned,
         )
 
     async def blob_size(self, digest: str) -> int | None:

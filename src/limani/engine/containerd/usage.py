@@ -29,9 +29,7 @@ async def users(rpc: Rpc) -> dict[str, tuple[str, ...]]:
     A container without a process has been created and not started, or has ended: of the CRI's containers the CRI knows
     which; any other counts as created, because whoever made it may still start it.
     """
-    answer = await rpc.call(
-        _CONTAINERS, containers_pb2.ListContainersRequest(), containers_pb2.ListContainersResponse
-    )
+    answer = await rpc.call(_CONTAINERS, containers_pb2.ListContainersRequest(), containers_pb2.ListContainersResponse)
     tasks = await rpc.call(_TASKS, tasks_pb2.ListTasksRequest(), tasks_pb2.ListTasksResponse)
     states = {task.id or task.container_id: task.status for task in tasks.tasks}
     exited = await _exited(rpc, (container.labels.get("io.cri-containerd.kind", "") for container in answer.containers))

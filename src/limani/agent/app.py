@@ -1,0 +1,138 @@
+"""Puts the agent together: engines, spool, authority and routes become one aiohttp application."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from limani import wire
+from limani.agent import log
+from limani.agent.auth import METRICS, Authority, Guard
+from limani.agent.blobs import Blobs
+from limani.agent.grants import Grants
+from limani.agent.metrics import Metrics
+from limani.agent.middleware import answer_errors, log_requests
+from limani.agent.peers import Peers
+from limani.agent.routes import MAX_REQUEST, Route, Service
+from limani.agent.spool import Spool
+from limani.agent.v2 import v2_routes
+from limani.engine.base import Engine
+from limani.errors import LimaniError
+
+SWEEP_S = 60.0
+GRANTED = "granted"
+"""Key of a request that came with a grant instead of a token."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What an agent is made of. ``engines``: the node's own first."""
+
+    node: str
+    peer_url: str
+    fingerprint: str
+    engines: tuple[Engine, ...]
+    spool: Spool
+    authority: Authority
+    metrics: Metrics = field(default_factory=Metrics)
+
+
+class Guarded:
+    """A handler behind its action: the caller is checked before a byte of the body is read."""
+
+    def __init__(self, route: Route, guard: Guard, grants: Grants) -> None:
+        self.action = route.action
+        self._handler, self._guard, self._grants = route.handler, guard, grants
+        self._grantable = route.grantable
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        """Answer, or raise Unauthenticated or Forbidden."""
+        if self.action is None:
+            return await self._handler(request)
+        grant = request.headers.get(wire.GRANT_HEADER)
+        if grant and self._grantable:
+            self._grants.use(grant, request.match_info["digest"])
+            request["user"] = GRANTED
+        else:
+            header = request.headers.get(wire.TOKEN_HEADER) or request.headers.get("Authorization")
+            request["user"] = (await self._guard.check(header, self.action)).user
+        request["verb"] = self.action.verb
+        return await self._handler(request)
+
+
+def build(parts: Parts) -> web.Application:
+    """The application. Its start cleans up after a dead predecessor; its end closes everything it was given."""
+    grants, peers, metrics = Grants(), Peers(), parts.metrics
+    guard = Guard(parts.authority, parts.node, lambda verdict: metrics.verdicts.labels(verdict).inc())
+    blobs = Blobs(parts.spool, parts.engines)
+    service = Service(
+        node=parts.node,
+        peer_url=parts.peer_url,
+        fingerprint=parts.fingerprint,
+        engines=parts.engines,
+        spool=parts.spool,
+        peers=peers,
+        grants=grants,
+    )
+    app = web.Application(client_max_size=MAX_REQUEST, middlewares=[log_requests(parts.node, metrics), answer_errors])
+    for route in (*_open_routes(parts), *service.routes(), *v2_routes(blobs)):
+        app.router.add_route(route.method, route.path, Guarded(route, guard, grants).__call__)
+    app.cleanup_ctx.append(_life(parts, peers, guard, grants))
+    return app
+
+
+def _open_routes(parts: Parts) -> tuple[Route, ...]:
+    async def alive(request: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def ready(request: web.Request) -> web.Response:
+        status = await parts.engines[0].status()
+        return web.Response(status=200 if status.ok else 503, text="ok\n" if status.ok else f"{status.error}\n")
+
+    async def metrics(request: web.Request) -> web.Response:
+        parts.metrics.spool.set(parts.spool.usage())
+        return web.Response(body=parts.metrics.render(), headers={"Content-Type": parts.metrics.content_type})
+
+    return (
+        Route("GET", "/healthz", alive, None),
+        Route("GET", "/readyz", ready, None),
+        Route("GET", "/metrics", metrics, METRICS),
+    )
+
+
+def _life(parts: Parts, peers: Peers, guard: Guard, grants: Grants) -> Callable[[web.Application], AsyncIterator[None]]:
+    async def life(app: web.Application) -> AsyncIterator[None]:
+        tasks = [asyncio.create_task(_clean(engine)) for engine in parts.engines]
+        tasks.append(asyncio.create_task(_sweep(parts.spool, grants)))
+        yield
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await peers.close()
+        await guard.close()
+        for engine in parts.engines:
+            await engine.close()
+        parts.spool.close()
+
+    return life
+
+
+async def _clean(engine: Engine) -> None:
+    """Drop what a dead predecessor left, once the engine answers."""
+    while True:
+        try:
+            await engine.clean()
+            return
+        except LimaniError as error:
+            log.event("clean", level=logging.WARNING, engine=engine.name, code=error.code, error=error.message)
+        await asyncio.sleep(5)
+
+
+async def _sweep(spool: Spool, grants: Grants) -> None:
+    while True:
+        spool.sweep(wanted=grants.names)
+        await asyncio.sleep(SWEEP_S)

@@ -1,0 +1,102 @@
+"""What every request passes: errors become documents, requests become log lines and counts."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+import msgspec
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from limani.agent import log
+from limani.agent.metrics import Metrics
+from limani.errors import LimaniError
+
+QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
+
+# OCI distribution specification v1.1, section "Error codes"; what it has no code for is UNKNOWN.
+OCI_CODES = {
+    "blob_unknown": "BLOB_UNKNOWN",
+    "upload_unknown": "BLOB_UPLOAD_UNKNOWN",
+    "range_invalid": "BLOB_UPLOAD_INVALID",
+    "digest_invalid": "DIGEST_INVALID",
+    "digest_mismatch": "DIGEST_INVALID",
+    "manifest_invalid": "MANIFEST_INVALID",
+    "image_not_found": "MANIFEST_UNKNOWN",
+    "reference_invalid": "NAME_INVALID",
+    "unauthenticated": "UNAUTHORIZED",
+    "forbidden": "DENIED",
+    "unsupported": "UNSUPPORTED",
+}
+
+
+@web.middleware
+async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer a LimaniError with its status: below ``/v2/`` as OCI distribution says, else ``{"error": {...}}``."""
+    try:
+        return await handler(request)
+    except LimaniError as error:
+        request["code"] = error.code
+        if request.get("streaming"):
+            raise
+        return error_response(request, error)
+
+
+def error_response(request: web.Request, error: LimaniError) -> web.Response:
+    """The answer to a request that failed before its answer began."""
+    document: dict[str, object] = {"error": error.to_dict()}
+    headers = {}
+    if request.path.startswith("/v2/"):
+        code = OCI_CODES.get(error.code, "UNKNOWN")
+        document = {"errors": [{"code": code, "message": error.message, "detail": error.to_dict()}]}
+        if error.status == 401:
+            headers["WWW-Authenticate"] = 'Bearer realm="limani"'
+    response = web.Response(
+        status=error.status, body=msgspec.json.encode(document), content_type="application/json", headers=headers
+    )
+    if request.body_exists and not request.content.is_eof():
+        response.force_close()  # the rest of the body is not wanted
+    return response
+
+
+def log_requests(node: str, metrics: Metrics) -> Middleware:
+    """A middleware that logs and counts what was answered to whom."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        started = time.monotonic()
+        status = 499
+        try:
+            response = await handler(request)
+            status = response.status
+            return response
+        except asyncio.CancelledError:
+            raise
+        except web.HTTPException as error:
+            status = error.status
+            raise
+        except Exception:
+            status = 500
+            raise
+        finally:
+            resource = request.match_info.route.resource
+            route = resource.canonical if resource is not None else "unknown"
+            metrics.requests.labels(route, request.method, str(status)).inc()
+            if route not in QUIET:
+                log.event(
+                    "request",
+                    level=logging.INFO if status < 500 else logging.ERROR,
+                    node=node,
+                    user=request.get("user", ""),
+                    verb=request.get("verb", ""),
+                    method=request.method,
+                    path=request.path,
+                    status=status,
+                    code=request.get("code", ""),
+                    ms=round((time.monotonic() - started) * 1000, 1),
+                    **request.get("facts", {}),
+                )
+
+    return middleware
