@@ -39,7 +39,7 @@ USELESS_PYTHON = (
     *"usr/lib/systemd/* usr/bin/*conv* usr/bin/mawk usr/bin/debconf* usr/sbin/* etc/mime.types".split(),
 )
 """Parts of Debian's Python and of what its packages depend on that the agent does not use."""
-BASE_DEPENDENCIES = ("httpx2", "lightkube", "msgspec", "zstandard")
+BASE_DEPENDENCIES = ("msgspec", "zstandard")
 """Of the library's own dependencies, those the agent's rooms import (the rest serves the command and the client)."""
 
 
