@@ -2,89 +2,305 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-import msgspec
 
 from limani.cli import output
 from limani.cli.output import output_option
 
+if TYPE_CHECKING:
+    from limani.cluster.backend import Backend
+    from limani.cluster.native.cluster import NativeCluster
+    from limani.cluster.status import ClusterStatus, ProcessStatus
 
-@click.group()
+F = TypeVar("F", bound=Callable[..., Any])
+
+_HELP_NAME = "Name of the cluster."
+# The positional NAME of commands about whole clusters.
+_name = click.argument("name", default="lab", envvar="LIMANI_CLUSTER")
+
+
+def _cluster_option(function: F) -> F:
+    """``--cluster NAME`` for commands about a part of a cluster; passed on as ``name``."""
+    option = click.option(
+        "-c", "--cluster", "name", default="lab", envvar="LIMANI_CLUSTER", show_default=True, help=_HELP_NAME
+    )
+    return option(function)
+
+
+def _backend() -> Backend:
+    from limani.cluster import backend
+
+    return backend.get("native")
+
+
+def _open(name: str) -> NativeCluster:
+    from limani.cluster.native.cluster import NativeCluster
+
+    return NativeCluster.open(name)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def cluster() -> None:
     """Make and look after lab clusters on this machine."""
 
 
 @cluster.command()
-@click.argument("name", default="lab")
+@_name
 @click.option("--nodes", type=int, default=3, show_default=True, help="How many nodes, 1 to 9.")
 @click.option("--kubernetes-version", help="Version of Kubernetes; the default is the one this release is tested with.")
 @click.option("--docker", is_flag=True, help="Run a dockerd on every node besides containerd.")
 @click.option("--node-subnet", help="IPv4 network of the nodes; chosen free by default.")
 @click.option("--pod-subnet", help="IPv4 network of the pods; chosen free by default.")
 @click.option("--service-subnet", help="IPv4 network of the Services; chosen free by default.")
-@click.option("--api-port", type=int, help="Port of the API server.")
-@click.option("--node-disk", multiple=True, metavar="[NODE=]SIZE", help="Limit the nodes' disks, or one node's: n2=300M.")
-@click.option("--binaries", type=click.Path(), help="Folder with the cluster's binaries.")
+@click.option("--api-port", type=int, help="Port of the API server; chosen free by default.")
+@click.option("--node-disk", multiple=True, metavar="[NODE=]SIZE", help="Limit the disk of all nodes or of one (n2=300M).")
+@click.option("--binaries", type=click.Path(), help="Folder with the binaries; else the cache, a download, a compiler.")
 @click.option("--mirror", help="Download the binaries from here instead of the projects' own sites.")
 @click.option("--timeout", type=float, default=120, show_default=True, help="Seconds until it counts as failed.")
 @click.option("--keep", is_flag=True, help="Leave what there is when it fails, to look at it.")
 @output_option
-def create(output_: str = "", **options: Any) -> None:
+def create(output: str, timeout: float, keep: bool, node_disk: tuple[str, ...], **options: Any) -> None:
     """Make a cluster and wait until its nodes are Ready and its DNS answers."""
-    from limani.cluster.binaries import provide
-    from limani.cluster.native import backend
     from limani.cluster.spec import Request, parse_node_disks
 
-    style, timeout, keep = options.pop("output"), options.pop("timeout"), options.pop("keep")
-    request = Request(node_disks=parse_node_disks(options.pop("node_disk")), **options)
+    request = Request(node_disks=parse_node_disks(node_disk), **options)
     began = time.monotonic()
 
     def progress(text: str) -> None:
-        click.echo(f"{time.monotonic() - began:5.1f} s  {text}", err=True)
+        click.echo(f"{time.monotonic() - began:6.1f} s  {text}", err=True)
 
-    backend.need_root()
-    folder, version = provide(request.binaries, request.kubernetes_version, mirror=request.mirror, progress=progress)
-    made = backend.create(request, folder, version, progress=progress, keep=keep, timeout_s=timeout)
-    if style == "json":
-        output.json({"name": made.spec.name, "kubeconfig": str(made.kubeconfig)})
+    made = _backend().create(request, progress=progress, keep=keep, timeout_s=timeout)
+    progress(f"Cluster {made.name} is ready")
+    if output == "json":
+        _json(made)
     else:
         click.echo(f"export KUBECONFIG={made.kubeconfig}")
 
 
 @cluster.command()
-@click.argument("name", default="lab")
-def delete(name: str) -> None:
-    """Remove a cluster and everything of it; deleting what does not exist is fine."""
-    from limani.cluster.native import backend
+@_name
+@output_option
+def delete(name: str, output: str) -> None:
+    """Remove a cluster and everything of it; it is fine if there is none."""
+    removed = _backend().delete(name)
+    if output == "json":
+        _json({"name": name, "changed": removed})
+    else:
+        click.echo(f"Cluster {name} is deleted." if removed else f"There is no cluster {name}.")
 
-    click.echo(f"cluster {name} deleted" if backend.delete(name) else f"there was no cluster {name}")
+
+@cluster.command("list")
+@output_option
+def list_(output: str) -> None:
+    """List the clusters of this machine."""
+    backend = _backend()
+    found = [backend.status(name) for name in backend.names()]
+    if output == "json":
+        _json(found)
+    else:
+        rows = [(c.name, c.state, c.kubernetes_version, f"{_ready(c)}/{len(c.nodes)}", c.server) for c in found]
+        _table(("name", "state", "version", "ready", "server"), rows)
 
 
 @cluster.command()
-@click.argument("name", default="lab")
-def kubeconfig(name: str) -> None:
-    """Print the kubeconfig."""
-    from limani.cluster.native.cluster import NativeCluster
-
-    click.echo(NativeCluster.open(name).kubeconfig.read_text())
+@_name
+@output_option
+def status(name: str, output: str) -> None:
+    """Show a cluster's nodes and processes. Exit code 1 unless it is running."""
+    found = _backend().status(name)
+    if output == "json":
+        _json(found)
+    else:
+        click.echo(f"{found.name}: {found.state}, Kubernetes {found.kubernetes_version}, {found.server}")
+        click.echo()
+        ready = {True: "yes", False: "no", None: "?"}
+        rows = [(n.name, n.state, ready[n.ready], n.address, n.netns, n.link) for n in found.nodes]
+        _table(("node", "state", "ready", "address", "netns", "link"), rows)
+        click.echo()
+        _print_processes([*found.processes, *(process for node in found.nodes for process in node.processes)])
+    if found.state != "running":
+        sys.exit(1)
 
 
 @cluster.command()
-@click.argument("name", default="lab")
-@click.argument("archive", type=click.Path(path_type=Path))
-def load(name: str, archive: Path) -> None:
-    """Import an image archive into containerd of every node."""
-    from limani.cluster.native.cluster import NativeCluster
+@_name
+@click.option("--path", is_flag=True, help="Print where the file is instead of its text.")
+def kubeconfig(name: str, path: bool) -> None:
+    """Print the administrator's kubeconfig."""
+    file = _backend().kubeconfig(name)
+    click.echo(str(file) if path else file.read_text().rstrip("\n"))
 
-    NativeCluster.open(name).load(archive)
+
+@cluster.command()
+@_name
+@click.argument("archive", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--node", "nodes", multiple=True, help="Only into this node (may be repeated).")
+def load(name: str, archive: Path, nodes: tuple[str, ...]) -> None:
+    """Import an image archive whole into containerd of every node (limani load moves only what is missing)."""
+    _backend().load(name, archive, nodes or None)
+
+
+@cluster.command()
+@_name
+@click.argument("process", required=False)
+@click.option("--tail", "lines", type=int, default=20, show_default=True, help="How many lines from the end.")
+@output_option
+def logs(name: str, process: str | None, lines: int, output: str) -> None:
+    """Show the last lines of the logs of all processes or one (etcd, n1/kubelet, n1/boot, ...)."""
+    from limani.cluster.native import logs as native_logs
+    from limani.errors import BadInput
+
+    files = native_logs.files(_open(name).layout)
+    if process is not None and process not in files:
+        raise BadInput(f"There is no log of {process!r}; there are {', '.join(files)}.", process=process)
+    found = {key: native_logs.tail(file, lines) for key, file in files.items() if process in (None, key)}
+    if output == "json":
+        _json(found)
+        return
+    for key, text in found.items():
+        if process is None:
+            click.echo(f"==> {key} ({files[key]})")
+        click.echo("\n".join(text))
+
+
+@cluster.command()
+@output_option
+def doctor(output: str) -> None:
+    """Say what this machine lacks for a native cluster and how to get it. Exit code 1 if something is missing."""
+    from limani.cluster import doctor as examination
+
+    checks = examination.examine()
+    if output == "json":
+        _json(checks)
+    else:
+        _table(("check", "state", "found"), [(check.name, check.state, check.found) for check in checks])
+        for check in checks:
+            if check.hint and check.state != "ok":
+                click.echo(f"{check.name}: {check.hint}")
+    if any(check.state == "missing" for check in checks):
+        sys.exit(1)
+
+
+@cluster.group()
+def node() -> None:
+    """Switch nodes, plug their cables, run commands in them."""
+
+
+def _node_command(function: Callable[[NativeCluster, str], bool]) -> click.Command:
+    """A command NODE that changes something; it prints whether anything was to do."""
+
+    @click.argument("node")
+    @_cluster_option
+    @output_option
+    def run(node: str, name: str, output: str) -> None:
+        from limani.cluster.native.lock import cluster_lock
+
+        found = _open(name)
+        with cluster_lock(name):
+            changed = function(found, node)
+        if output == "json":
+            _json({"cluster": name, "node": node, "changed": changed})
+        else:
+            click.echo(f"{node}: {'done' if changed else 'nothing to do'}")
+
+    return click.command(function.__name__.strip("_"), help=function.__doc__)(run)
+
+
+def start(found: NativeCluster, node: str) -> bool:
+    """Switch a node on."""
+    return found.start_node(node)
+
+
+def stop(found: NativeCluster, node: str) -> bool:
+    """Pull a node's plug: all its processes are gone at once, as in a power cut."""
+    return found.stop_node(node)
+
+
+def connect(found: NativeCluster, node: str) -> bool:
+    """Plug a node's network cable in again."""
+    return found.connect_node(node, connected=True)
+
+
+def disconnect(found: NativeCluster, node: str) -> bool:
+    """Pull a node's network cable; its processes go on."""
+    return found.connect_node(node, connected=False)
+
+
+for _function in (start, stop, connect, disconnect):
+    node.add_command(_node_command(_function))
+
+
+@node.command("exec", context_settings={"ignore_unknown_options": True})
+@click.argument("node")
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@_cluster_option
+def exec_(node: str, command: tuple[str, ...], name: str) -> None:
+    """Run a command inside a node; its exit code is passed on."""
+    sys.exit(subprocess.call(_open(name).command(node, command)))
+
+
+@cluster.group()
+def process() -> None:
+    """Stop and start single processes: etcd, kube-scheduler, n1/kubelet, ..."""
+
+
+@process.command("list")
+@_cluster_option
+@output_option
+def process_list(name: str, output: str) -> None:
+    """List the processes and their state."""
+    found = _backend().status(name)
+    processes = [*found.processes, *(process for node in found.nodes for process in node.processes)]
+    if output == "json":
+        _json(processes)
+    else:
+        _print_processes(processes)
+
+
+def _process_command(verb: str, text: str) -> None:
+    @process.command(verb, help=text)
+    @click.argument("process_name", metavar="PROCESS")
+    @_cluster_option
+    @output_option
+    def run(process_name: str, name: str, output: str) -> None:
+        found = _open(name)
+        changed = {"start": found.start_process, "stop": found.stop_process, "restart": found.restart_process}[verb](
+            process_name
+        )
+        if output == "json":
+            _json({"cluster": name, "process": process_name, "changed": changed})
+        else:
+            click.echo(f"{process_name}: {'done' if changed else 'nothing to do'}")
+
+
+_process_command("stop", "Stop a process; it stays down until it is started.")
+_process_command("start", "Start a process.")
+_process_command("restart", "Stop a process and start it again.")
+
+
+def _ready(status: ClusterStatus) -> int:
+    return sum(node.ready is True for node in status.nodes)
+
+
+def _print_processes(processes: list[ProcessStatus]) -> None:
+    _table(("process", "state", "pid"), [(process.name, process.state, process.pid or "") for process in processes])
+
+
+def _json(data: object) -> None:
+    output.json(data)
+
+
+_table = output.table
 
 
 if __name__ == "__main__":
-    from limani.cli.main import cli
+    from limani.cli.main import main
 
-    sys.exit(cli(["cluster", *sys.argv[1:]]))
+    main(["cluster", *sys.argv[1:]])

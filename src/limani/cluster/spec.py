@@ -70,6 +70,8 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     nodes: int
     kubernetes_version: str
     docker: bool
+    # The program, where docker is wanted.
+    dockerd: str = ""
     node_subnet: str
     pod_subnet: str
     service_subnet: str

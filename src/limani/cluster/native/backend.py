@@ -3,27 +3,65 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
 from ipaddress import IPv4Network
 from pathlib import Path
 
 import msgspec
 
 from limani.cluster import paths, subnets
-from limani.cluster.native import cgroups, network
+from limani.cluster.backend import CREATE_TIMEOUT_S, Progress
+from limani.cluster.binaries import provide
+from limani.cluster.native import cgroups, logs, network, settings
 from limani.cluster.native.cluster import NativeCluster, await_true
 from limani.cluster.native.layout import Layout
+from limani.cluster.native.lock import cluster_lock, machine_lock
+from limani.cluster.native.look import status
 from limani.cluster.native.pki import write_private
 from limani.cluster.native.processes import kill_all
 from limani.cluster.native.steps import Context, run_steps
 from limani.cluster.spec import Request, Spec, check_name
-from limani.errors import ClusterExists, ClusterUnknown, HostUnsuitable, TimedOut
+from limani.cluster.status import ClusterStatus
+from limani.errors import ClusterExists, ClusterUnknown, HostUnsuitable, LimaniError, TimedOut
 
-CREATE_TIMEOUT_S = 120.0
+
+class NativeBackend:
+    """:class:`limani.cluster.backend.Backend` for this machine's namespaces and processes."""
+
+    def create(
+        self, request: Request, *, progress: Progress, keep: bool = False, timeout_s: float = CREATE_TIMEOUT_S
+    ) -> ClusterStatus:
+        """Make a cluster; see :class:`limani.cluster.backend.Backend`."""
+        need_root()
+        if Layout.of(request.name).spec.exists():
+            raise _exists(request.name)
+        folder, version = provide(
+            request.binaries, request.kubernetes_version, mirror=request.mirror, progress=progress
+        )
+        return status(create(request, folder, version, progress=progress, keep=keep, timeout_s=timeout_s))
+
+    def delete(self, name: str) -> bool:
+        """Remove a cluster."""
+        return delete(name)
+
+    def names(self) -> list[str]:
+        """Names of the clusters recorded on this machine, sorted."""
+        return names()
+
+    def status(self, name: str) -> ClusterStatus:
+        """The cluster as it is now."""
+        return status(NativeCluster.open(name))
+
+    def kubeconfig(self, name: str) -> Path:
+        """Path of the administrator's kubeconfig."""
+        return NativeCluster.open(name).kubeconfig
+
+    def load(self, name: str, archive: Path, nodes: Sequence[str] | None = None) -> None:
+        """Import an image archive into containerd of the nodes."""
+        NativeCluster.open(name).load(archive, nodes)
 
 
 def need_root() -> None:
@@ -41,26 +79,40 @@ def names() -> list[str]:
     return sorted(item.name for item in root.iterdir() if (item / "spec.json").exists()) if root.exists() else []
 
 
-def create(request: Request, binaries: Path, version: str, *, progress: Callable[[str], None], keep: bool = False,
-           timeout_s: float = CREATE_TIMEOUT_S) -> NativeCluster:
-    """Make a cluster and wait until its nodes are Ready and its DNS answers; on failure nothing is left but with ``keep``."""
+def create(
+    request: Request,
+    binaries: Path,
+    version: str,
+    *,
+    progress: Progress,
+    keep: bool = False,
+    timeout_s: float = CREATE_TIMEOUT_S,
+) -> NativeCluster:
+    """Make a cluster and wait until its nodes are Ready and its DNS answers.
+
+    When it fails, the last lines of the logs go into the error's ``fields['logs']`` and nothing is left (everything is
+    with ``keep``). Raises :class:`ClusterExists` if there is one of that name.
+    """
     need_root()
-    cluster = NativeCluster(settle(request, binaries, version))
-    try:
-        run_steps(Context(cluster, time.monotonic() + timeout_s, progress))
-    except BaseException:
-        if not keep:
-            delete(request.name)
-        raise
+    with cluster_lock(request.name) as lock:
+        cluster = NativeCluster(settle(request, binaries, version))
+        try:
+            run_steps(Context(cluster, time.monotonic() + timeout_s, progress))
+        except BaseException as error:
+            if isinstance(error, LimaniError):
+                error.fields["logs"] = logs.tails(cluster.layout, lines=20)
+            if not keep:
+                _delete(request.name, lock)
+            raise
     return cluster
 
 
 def settle(request: Request, binaries: Path, version: str) -> Spec:
     """Choose what the request leaves open and record the spec. Raises :class:`ClusterExists`."""
     layout = Layout.of(request.name)
-    with _machine_lock():
+    with machine_lock():
         if layout.spec.exists():
-            raise ClusterExists(f"A cluster {request.name!r} exists already.", name=request.name)
+            raise _exists(request.name)
         others = [NativeCluster.open(name).spec for name in names()]
         taken = subnets.routed()
         for other in others:
@@ -78,6 +130,7 @@ def settle(request: Request, binaries: Path, version: str) -> Spec:
             nodes=request.nodes,
             kubernetes_version=version,
             docker=request.docker,
+            dockerd=_dockerd(binaries) if request.docker else "",
             node_subnet=str(chosen["node_subnet"]),
             pod_subnet=str(chosen["pod_subnet"]),
             service_subnet=str(chosen["service_subnet"]),
@@ -88,17 +141,43 @@ def settle(request: Request, binaries: Path, version: str) -> Spec:
         )
         layout.state.mkdir(parents=True, exist_ok=True, mode=0o711)
         write_private(layout.spec, msgspec.json.format(msgspec.json.encode(spec)))
+        settings.prepare()
     return spec
+
+
+def _exists(name: str) -> ClusterExists:
+    return ClusterExists(f"A cluster {name!r} exists already.", name=name)
+
+
+def _dockerd(folder: Path) -> str:
+    """The dockerd to run on nodes: the folder's, else the machine's."""
+    found = shutil.which("dockerd", path=f"{folder}:{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin")
+    if not found:
+        raise HostUnsuitable(
+            "There is no dockerd for the nodes, neither among the binaries nor on this machine.",
+            hint="Install it (apt-get install docker.io; it need not run), or leave out --docker.",
+        )
+    return found
 
 
 def delete(name: str) -> bool:
     """Remove a cluster and everything of it, whatever state it is in; false if there was nothing."""
     need_root()
-    layout = Layout.of(check_name(name))
+    with cluster_lock(check_name(name)) as lock:
+        return _delete(name, lock)
+
+
+def _delete(name: str, lock: Path) -> bool:
+    layout = Layout.of(name)
     found = layout.state.exists() or layout.run.exists() or bool(cgroups.processes(name))
+    # The control plane first: nobody shall bring a node back meanwhile.
+    kill_all(lambda: cgroups.processes(name, "control"))
     kill_all(lambda: cgroups.processes(name))
-    with contextlib.suppress(ClusterUnknown):
+    try:
         spec = NativeCluster.open(name).spec
+    except ClusterUnknown:
+        spec = None
+    if spec:
         for node in spec.node_list:
             network.down_node(spec, node)
         network.down_host(spec)
@@ -107,13 +186,8 @@ def delete(name: str) -> bool:
     for folder in (layout.run, layout.state):
         if folder.exists():
             shutil.rmtree(folder)
+    lock.unlink(missing_ok=True)
+    with machine_lock():
+        if not names():
+            settings.restore()
     return found
-
-
-@contextlib.contextmanager
-def _machine_lock() -> Iterator[None]:
-    """Only one process at a time chooses names and networks."""
-    paths.RUN_ROOT.mkdir(parents=True, exist_ok=True)
-    with (paths.RUN_ROOT / "lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -107,6 +107,12 @@ def remove(cluster: str, part: str = "") -> list[Path]:
     return busy
 
 
+def lacking_v2(folder: Path) -> list[str]:
+    """Controllers the kubelet needs that a v2 cgroup does not offer."""
+    available = (folder / "cgroup.controllers").read_text().split()
+    return [controller for controller in _REQUIRED_V2 if controller not in available]
+
+
 def _folders(below: str) -> Iterator[Path]:
     """The folders of a cluster or a part in every hierarchy, parents first."""
     for hierarchy in hierarchies():
@@ -125,8 +131,7 @@ def _fill_cpuset(folder: Path) -> None:
 def _delegate(folder: Path) -> None:
     """Hand the controllers of a v2 cgroup on to its children."""
     available = (folder / "cgroup.controllers").read_text().split()
-    missing = [controller for controller in _REQUIRED_V2 if controller not in available]
-    if missing:
+    if missing := lacking_v2(folder):
         raise HostUnsuitable(
             f"The cgroup {folder} lacks the controllers {', '.join(missing)}, which the kubelet needs.",
             hint="In a container: run it with its own cgroup namespace and all controllers delegated.",

@@ -53,6 +53,12 @@ class NativeCluster:
             return cls(msgspec.json.decode(layout.spec.read_bytes(), type=Spec))
         except FileNotFoundError as error:
             raise ClusterUnknown(f"There is no cluster {name!r} on this machine.", name=name) from error
+        except msgspec.MsgspecError as error:
+            raise ClusterUnknown(
+                f"What is recorded of cluster {name!r} cannot be read ({layout.spec}: {error}).",
+                hint=f"limani cluster delete {name} removes it.",
+                name=name,
+            ) from error
 
     # --- what others need of it ------------------------------------------------------------------------------------
 
@@ -182,9 +188,35 @@ class NativeCluster:
         network.down_node(self.spec, node)
         return init is not None
 
-    def connect_node(self, name: str, *, connected: bool) -> None:
-        """Plug a node's network cable in, or pull it."""
-        network.set_link(self.node(name), up=connected)
+    def connect_node(self, name: str, *, connected: bool) -> bool:
+        """Plug a node's network cable in, or pull it; false if it was so. Raises as :meth:`root` while the node is off."""
+        self.root(name)
+        node = self.node(name)
+        if network.link_is_up(node) == connected:
+            return False
+        network.set_link(node, up=connected)
+        return True
+
+    # --- single processes ------------------------------------------------------------------------------------------
+
+    def start_process(self, process: str) -> bool:
+        """Start ``etcd``, ``n1/kubelet``, ...; false if it ran already."""
+        supervisor, program = self._program(process)
+        return supervisor.start(program)
+
+    def stop_process(self, process: str) -> bool:
+        """Stop a process and wait for its end; false if it did not run. It stays down until started."""
+        supervisor, program = self._program(process)
+        return supervisor.stop(program)
+
+    def restart_process(self, process: str) -> bool:
+        """Stop a process if it runs and start it; always true."""
+        self.stop_process(process)
+        return self.start_process(process)
+
+    def _program(self, process: str) -> tuple[Supervisor, str]:
+        node, separator, program = process.partition("/")
+        return (self.supervisor(node), program) if separator else (self.control, process)
 
     def _spawn(self, arguments: list[str], log: Path, *, gate: bool = False) -> None:
         with log.open("ab") as output:

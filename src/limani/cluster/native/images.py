@@ -6,15 +6,13 @@ download, a few kB of memory a pod.
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
 import platform
 import struct
-import tarfile
+import tempfile
 from pathlib import Path
 
 from limani.errors import HostUnsuitable
+from limani.image.writer import File, ImageToWrite, build_layer_from_files, write_archive
 
 PAUSE = "registry.limani.dev/pause:1"
 
@@ -83,34 +81,11 @@ def _elf(machine: int, data: bytes, code: bytes) -> bytes:
 
 
 def write_pause(path: Path) -> None:
-    """Write the pause image for this machine as a docker-archive."""
-    machine = platform.machine()
-    program = pause_program(machine)
-    layer = _tar({"pause": (program, 0o755)})
-    diff_id = hashlib.sha256(layer).hexdigest()
-    config = json.dumps(
-        {
-            "architecture": {"x86_64": "amd64", "aarch64": "arm64"}[machine],
-            "os": "linux",
-            "config": {"Entrypoint": ["/pause"]},
-            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{diff_id}"]},
-        }
-    ).encode()
-    name = hashlib.sha256(config).hexdigest()
-    manifest = [{"Config": f"{name}.json", "RepoTags": [PAUSE], "Layers": [f"{diff_id}/layer.tar"]}]
-    files = {
-        f"{name}.json": (config, 0o644),
-        f"{diff_id}/layer.tar": (layer, 0o644),
-        "manifest.json": (json.dumps(manifest).encode(), 0o644),
-    }
-    path.write_bytes(_tar(files))
-
-
-def _tar(files: dict[str, tuple[bytes, int]]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        for name, (content, mode) in sorted(files.items()):
-            entry = tarfile.TarInfo(name)
-            entry.size, entry.mode = len(content), mode
-            archive.addfile(entry, io.BytesIO(content))
-    return buffer.getvalue()
+    """Write the pause image for this machine as an OCI archive (whole or not at all)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as name:
+        folder = Path(name)
+        (folder / "pause").write_bytes(pause_program(platform.machine()))
+        layer = build_layer_from_files({"pause": File(folder / "pause", mode=0o755)}, folder)
+        write_archive(folder / "image.tar", [ImageToWrite(PAUSE, [layer], {"Entrypoint": ["/pause"]})])
+        (folder / "image.tar").rename(path)

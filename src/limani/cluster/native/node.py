@@ -80,11 +80,26 @@ def programs(spec: Spec, node: Node) -> list[Program]:
         "--cert-dir=/var/lib/kubelet/pki",
     ]
     proxy_words = [f"{spec.binaries}/kube-proxy", "--config=/etc/kubernetes/kube-proxy.yaml"]
+    docker = [Program("dockerd", waiting(API_GATE, _dockerd_words(spec), socket=CONTAINERD_SOCKET), 4)]
     return [
         Program("containerd", f"{spec.binaries}/containerd --config /etc/containerd/config.toml", 1),
         # The kubelet gives up at once where its runtime is not there yet.
         Program("kubelet", waiting(API_GATE, kubelet_words, socket=CONTAINERD_SOCKET), 2),
         Program("kube-proxy", waiting(API_GATE, proxy_words), 3),
+        *(docker if spec.docker else []),
+    ]
+
+
+def _dockerd_words(spec: Spec) -> list[str]:
+    """dockerd beside the kubelet, on the node's own containerd (its containers are in the namespace ``moby``)."""
+    return [
+        spec.dockerd,
+        f"--host=unix://{DOCKER_SOCKET}",
+        f"--containerd={CONTAINERD_SOCKET}",
+        "--data-root=/var/lib/docker",
+        "--exec-root=/run/docker",
+        "--pidfile=/run/docker.pid",
+        "--exec-opt=native.cgroupdriver=cgroupfs",
     ]
 
 
