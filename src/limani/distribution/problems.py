@@ -12,6 +12,7 @@ CODES: dict[str, str] = {
     "blob_unknown": "BLOB_UNKNOWN",
     "upload_unknown": "BLOB_UPLOAD_UNKNOWN",
     "range_invalid": "BLOB_UPLOAD_INVALID",
+    "bad_input": "BLOB_UPLOAD_INVALID",
     "digest_invalid": "DIGEST_INVALID",
     "digest_mismatch": "DIGEST_INVALID",
     "manifest_invalid": "MANIFEST_INVALID",
