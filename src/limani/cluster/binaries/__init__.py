@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from limani.cluster.binaries.provide import provide, versions
+from limani.cluster.binaries.groups import versions
+from limani.cluster.binaries.provide import provide
 
 __all__ = ["provide", "versions"]
