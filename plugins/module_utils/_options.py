@@ -12,18 +12,17 @@ from typing import Any
 from ansible.module_utils.basic import env_fallback
 
 
-def cluster(timeout_s: int) -> dict[str, Any]:
-    """How to reach the cluster and its agents (doc fragment ``cluster``); ``timeout_s``: default of ``timeout``."""
+def cluster() -> dict[str, Any]:
+    """How to reach the cluster and its agents (doc fragment ``_cluster``)."""
     return {
         "kubeconfig": {"type": "path", "fallback": (env_fallback, ["K8S_AUTH_KUBECONFIG"])},
         "context": {"type": "str", "fallback": (env_fallback, ["K8S_AUTH_CONTEXT"])},
         "namespace": {"type": "str", "default": "limani-system"},
-        "timeout": {"type": "int", "default": timeout_s},
     }
 
 
 def nodes() -> dict[str, Any]:
-    """Which nodes (doc fragment ``nodes``)."""
+    """Which nodes (doc fragment ``_cluster.nodes``)."""
     return {
         "nodes": {"type": "list", "elements": "str"},
         "node_selector": {"type": "str"},

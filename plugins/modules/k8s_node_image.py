@@ -143,7 +143,8 @@ options:
     type: bool
   label_nodes:
     description:
-      - Keep a label on every node that holds an image, so that pods can select such nodes.
+      - Keep a label on every node that holds an image, so that pods can select such nodes. It is C(image.limani.dev/) with the first
+        twelve hexadecimal digits of the image's digest, and its value is V(present).
       - The label is set with O(state=present) and taken away with O(state=absent) and O(state=pruned).
     type: bool
     default: false
@@ -492,7 +493,8 @@ JOB = Job(
         "rate": {"type": "bytes"},
         "engine": {"type": "str", "choices": ["auto", "containerd", "docker"], "default": "auto"},
         **_options.nodes(),
-        **_options.cluster(1800),
+        "timeout": {"type": "int", "default": 1800},
+        **_options.cluster(),
     },
     rules={
         **_options.NODES_RULES,

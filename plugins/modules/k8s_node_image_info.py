@@ -38,11 +38,6 @@ options:
       - How many of the chosen nodes have to answer for the task to succeed, as a number or as a percentage.
     type: str
     default: 100%
-  timeout:
-    description:
-      - Seconds to wait for the nodes.
-    type: int
-    default: 60
 seealso:
   - module: limani.nodes.k8s_node_image
 """
@@ -192,7 +187,7 @@ JOB = Job(
         "engine": {"type": "str", "choices": ["auto", "containerd", "docker"], "default": "auto"},
         "min_success": {"type": "str", "default": "100%"},
         **_options.nodes(),
-        **_options.cluster(60),
+        **_options.cluster(),
     },
     rules=_options.NODES_RULES,
     reads=True,

@@ -64,6 +64,11 @@ options:
       - Tolerations of the agent's pods, as in a pod. Without this option they tolerate every taint.
     type: list
     elements: dict
+  docker:
+    description:
+      - Let the agents speak to the Docker daemon of their nodes as well, on nodes that have one.
+    type: bool
+    default: false
   wait:
     description:
       - Wait until the agent answers on every node, or until it is gone.
@@ -112,12 +117,13 @@ image:
   type: str
   sample: registry.example/limani/agent:0.1.0
 version:
-  description: Version of the agent; empty when it is absent.
+  description: Version of the agent that belongs to this version of the module.
   returned: success
   type: str
   sample: 0.1.0
 nodes:
-  description: The agent of each node, by the node's name; kept when the task fails.
+  description: The agent of each node, by the node's name; kept when the task fails. Empty in check mode, without O(wait) and with
+    O(state=absent).
   returned: when the nodes could be asked
   type: dict
   contains:
@@ -201,7 +207,7 @@ from ansible_collections.limani.nodes.plugins.module_utils import _options
 from ansible_collections.limani.nodes.plugins.module_utils._job import Job, run_module
 
 JOB = Job(
-    function="limani.fleet.task:node_agent",
+    function="limani.deploy.task:node_agent",
     argument_spec={
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "image": {"type": "str"},
@@ -211,9 +217,12 @@ JOB = Job(
         "pull_secrets": {"type": "list", "elements": "str", "default": [], "no_log": False},
         "node_selector": {"type": "dict"},
         "tolerations": {"type": "list", "elements": "dict"},
+        "docker": {"type": "bool", "default": False},
         "wait": {"type": "bool", "default": True},
-        **_options.cluster(300),
+        "timeout": {"type": "int", "default": 300},
+        **_options.cluster(),
     },
+    rules={"mutually_exclusive": [("image", "archive")]},
     prepare=_options.finish,
 )
 

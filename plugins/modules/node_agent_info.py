@@ -19,13 +19,6 @@ extends_documentation_fragment:
   - limani.nodes._attributes.info
   - limani.nodes._attributes.group
   - limani.nodes._cluster
-  - limani.nodes._cluster.nodes
-options:
-  timeout:
-    description:
-      - Seconds to wait for the nodes.
-    type: int
-    default: 60
 seealso:
   - module: limani.nodes.node_agent
 """
@@ -80,7 +73,7 @@ nodes:
       type: str
     version:
       description: Version the agent reports.
-      returned: always
+      returned: when the agent answers
       type: str
     protocol:
       description: Version of the protocol it speaks.
@@ -172,9 +165,8 @@ from ansible_collections.limani.nodes.plugins.module_utils import _options
 from ansible_collections.limani.nodes.plugins.module_utils._job import Job, run_module
 
 JOB = Job(
-    function="limani.fleet.task:node_agent_info",
-    argument_spec={**_options.nodes(), **_options.cluster(60)},
-    rules=_options.NODES_RULES,
+    function="limani.deploy.task:node_agent_info",
+    argument_spec=_options.cluster(),
     reads=True,
     prepare=_options.finish,
 )
