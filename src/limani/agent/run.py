@@ -45,6 +45,7 @@ class Run:
         self._plans: list[wire.ImagePlan] = []
         self._bucket = Bucket(request.rate)
         self._slots = asyncio.Semaphore(AT_ONCE)
+        self._tasks: asyncio.TaskGroup  # the run's own; exists while ``go`` does
         self._blobs: dict[str, asyncio.Task[tuple[str, int]]] = {}
         self._users: dict[str, int] = {}  # layers not yet given to the engine, by digest
         self._told: set[str] = set()
@@ -67,6 +68,16 @@ class Run:
         for target, plan in zip(self._targets, self._plans, strict=True):
             for layer in _lacking(target, plan):
                 self._users[layer.descriptor.digest] = self._users.get(layer.descriptor.digest, 0) + 1
+
+    def require(self) -> None:
+        """Raise BlobUnknown unless everything missing is in the spool: for images whose blobs were pushed before."""
+        for plan in self._plans:
+            for blob in plan.missing:
+                entry = self._spool.get(blob.digest)
+                if entry is None or not entry.verified:
+                    raise BlobUnknown(
+                        f"The image needs the blob {blob.digest}, which was not sent.", digest=blob.digest
+                    )
 
     def _hold(self, digest: str, size: int) -> None:
         if digest in self._held:
@@ -99,11 +110,10 @@ class Run:
         begun = time.monotonic()
         try:
             async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
                 for target, plan in zip(self._targets, self._plans, strict=True):
                     for layer in _lacking(target, plan):
-                        digest = layer.descriptor.digest
-                        if digest not in self._blobs:
-                            self._blobs[digest] = tasks.create_task(self._obtain(layer.blob))
+                        self._start(layer)
                 for target, plan in zip(self._targets, self._plans, strict=True):
                     tasks.create_task(self._image(target, plan))
         except* LimaniError as group:
@@ -118,11 +128,13 @@ class Run:
         changed = False
         if plan.state != "present":
             async with self._engine.session(target) as session, asyncio.TaskGroup() as tasks:
-                finishing = [tasks.create_task(self._layer(session, layer)) for layer in _lacking(target, plan)]
+                lacking = session.lacking()
+                self._correct(_lacking(target, plan), lacking)
+                finishing = [tasks.create_task(self._layer(session, layer)) for layer in lacking]
                 for task in finishing:
                     await task
                 changed = await session.finish()
-            for layer in _lacking(target, plan):
+            for layer in lacking:
                 if not self._users[layer.descriptor.digest]:
                     self._given(layer.descriptor.digest)
         self._emit(
@@ -134,6 +146,24 @@ class Run:
                 pinned=target.pin or plan.pinned,
             )
         )
+
+    def _start(self, layer: Layer) -> None:
+        digest = layer.descriptor.digest
+        if digest not in self._blobs:
+            self._blobs[digest] = self._tasks.create_task(self._obtain(layer.blob))
+
+    def _correct(self, planned: Sequence[Layer], lacking: Sequence[Layer]) -> None:
+        """Follow what the session found: layers may have come (another run) or gone (collected) since the plan."""
+        for layer in planned:
+            if layer not in lacking:
+                self._users[layer.descriptor.digest] -= 1
+                if not self._users[layer.descriptor.digest]:
+                    self._given(layer.descriptor.digest)
+        for layer in lacking:
+            if layer not in planned:
+                self._hold(layer.descriptor.digest, layer.descriptor.size)
+                self._users[layer.descriptor.digest] = self._users.get(layer.descriptor.digest, 0) + 1
+                self._start(layer)
 
     async def _layer(self, session: ImportSession, layer: Layer) -> None:
         digest = layer.descriptor.digest

@@ -18,6 +18,13 @@ class ImportSession(Protocol):
     everything back that only this session needed.
     """
 
+    def lacking(self) -> tuple[Layer, ...]:
+        """The layers the store needs for this image, asked right after the session has begun.
+
+        May be more than ``plan`` said: what was there then may have been collected since. What is not named here is
+        kept for as long as the session lasts.
+        """
+
     async def put_blob(self, layer: Layer, path: Path) -> None:
         """Take a layer from a file whose digest has been verified; in any order, several at once.
 

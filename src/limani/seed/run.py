@@ -148,6 +148,8 @@ class Run:
             except _Redirect as redirect:
                 redirects += 1
                 extra = [redirect.holder, *(name for name in extra if name != redirect.holder)]
+                await self._answering(redirect.holder)
+                heard = time.monotonic()
             except BROKEN:
                 # Nothing announces that a node is back, so ask again after a growing pause.
                 if time.monotonic() - heard > PATIENCE_S:
@@ -155,6 +157,17 @@ class Run:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 2.0)
                 await self._fleet.refresh(step.node)
+
+    async def _answering(self, name: str) -> None:
+        """Wait until an agent answers (it may be starting again right now), or is given up."""
+        begun, pause = time.monotonic(), 0.2
+        while name not in self._dead and time.monotonic() - begun < PATIENCE_S:
+            try:
+                await self._fleet.agent(name).status()
+                return
+            except BROKEN:
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 2.0)
 
     async def _event(self, node: str, event: wire.AnyEvent, outcome: Outcome, may_redirect: bool) -> bool:
         """Take note of one event; True after the last one."""

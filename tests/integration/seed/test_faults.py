@@ -129,7 +129,7 @@ def kill_agent(seeder: Seeder, node: str) -> None:
 def test_containerd_restarted_in_the_middle(cleaned: Seeder, archive: tuple[Path, str]) -> None:
     """Containerd of one node is restarted while bytes arrive: all succeed."""
     path, name = archive
-    trigger = Trigger(lambda: cleaned.cluster.supervisor("n2").restart("containerd"), 0.5, "n2")
+    trigger = Trigger(lambda: cleaned.cluster.restart_process("n2/containerd"), 0.5, "n2")
     cleaned.put(path, rate=RATE, on_bytes=trigger)
     trigger.done()
     assert all(name in cleaned.names(node) for node in NODES)
@@ -139,7 +139,7 @@ def test_api_server_restarted_in_the_middle(cleaned: Seeder, archive: tuple[Path
     """The API server, which relays everything, is restarted at half: all succeed, at most 1.1 times the bytes."""
     path, name = archive
     size = size_of(cleaned, path)
-    trigger = Trigger(lambda: cleaned.cluster.control.restart("kube-apiserver"), 0.5)
+    trigger = Trigger(lambda: cleaned.cluster.restart_process("kube-apiserver"), 0.5)
     result = cleaned.put(path, rate=RATE, on_bytes=trigger)
     trigger.done()
     assert all(name in cleaned.names(node) for node in NODES)

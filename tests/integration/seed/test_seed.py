@@ -22,7 +22,7 @@ NODES = ("n1", "n2", "n3")
 def test_check_mode_predicts_exactly_what_the_run_does(cleaned: Seeder, archive: tuple[Path, str]) -> None:
     """Check mode names every missing digest and byte, touches nothing; the run moves exactly that; the next nothing."""
     path, name = archive
-    before = {node: cleaned.names(node) for node in cleaned.cluster.spec.node_list_names}
+    before = {node: cleaned.names(node) for node in NODES}
     predicted = cleaned.put(path, check=True)
     assert {node: cleaned.names(node) for node in before} == before
     done = cleaned.put(path)
@@ -58,7 +58,7 @@ def test_pod_starts_from_the_seeded_image(cleaned: Seeder, archive: tuple[Path, 
     """A pod with imagePullPolicy Never starts on each node."""
     path, name = archive
     cleaned.put(path)
-    for node in cleaned.cluster.spec.node_list_names:
+    for node in NODES:
         assert run_pod(cleaned.kubeconfig, node, name, ["sh", "-c", "echo it runs"]) == "it runs\n"
 
 

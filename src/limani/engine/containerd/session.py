@@ -41,7 +41,7 @@ class Session:
     """``engine.base.ImportSession`` for containerd."""
 
     def __init__(self, engine: Containerd, target: Target, lease: str) -> None:
-        self._engine, self._target, self._lease = engine, target, lease
+        self._engine, self._target, self.lease = engine, target, lease
         self._rpc, self._content = engine.rpc, engine.content
         self._stored = {layer.chain_id: asyncio.Event() for layer in target.layers}
         self.unpacking: asyncio.Task[None] | None = None
@@ -51,7 +51,7 @@ class Session:
     async def prepare(self) -> None:
         """Find out what is there, and keep it from being collected meanwhile."""
         layers = self._target.layers
-        top = await self._engine.unpacked(self._target, self._lease)
+        top = await self._engine.unpacked(self._target, self.lease)
         for layer in layers[:top]:
             self._stored[layer.chain_id].set()
         for layer in layers[top:]:
@@ -60,6 +60,10 @@ class Session:
                 continue
             await self._adopt(layer, found[1])
             self._stored[layer.chain_id].set()
+
+    def lacking(self) -> tuple[Layer, ...]:
+        """See ``ImportSession``."""
+        return tuple(layer for layer in self._target.layers if not self._stored[layer.chain_id].is_set())
 
     async def _adopt(self, layer: Layer, namespace: str) -> None:
         """Take a blob containerd has into the lease; one of another namespace into ours as well."""
@@ -74,10 +78,10 @@ class Session:
     async def _write(self, layer: Layer, read: Reader) -> None:
         digest = layer.descriptor.digest
         labels = {"containerd.io/uncompressed": layer.diff_id, **self._engine.source_labels(self._target)}
-        ref = f"{self._lease}-{digest}"
+        ref = f"{self.lease}-{digest}"
 
         async def step() -> None:
-            await self._content.write(ref, digest, layer.descriptor.size, read, lease=self._lease, labels=labels)
+            await self._content.write(ref, digest, layer.descriptor.size, read, lease=self.lease, labels=labels)
 
         async with self._engine.lock(digest):
             await self._rpc.redo(step)
@@ -92,7 +96,7 @@ class Session:
             parent = layer.chain_id
 
     async def _unpack(self, layer: Layer, parent: str) -> None:
-        if await self._engine.has_snapshot(layer.chain_id, self._lease):
+        if await self._engine.has_snapshot(layer.chain_id, self.lease):
             return
         self._changed = True
         snapshotter = await self._engine.snapshotter()
@@ -103,7 +107,7 @@ class Session:
             SNAPSHOTS + "Prepare",
             snapshots_pb2.PrepareSnapshotRequest(snapshotter=snapshotter, key=key, parent=parent, labels=labels),
             snapshots_pb2.PrepareSnapshotResponse,
-            lease=self._lease,
+            lease=self.lease,
         )
         descriptor = layer.descriptor
         blob = types_pb2.Descriptor(media_type=descriptor.media_type, digest=descriptor.digest, size=descriptor.size)
@@ -112,7 +116,7 @@ class Session:
                 DIFF,
                 diff_pb2.ApplyRequest(diff=blob, mounts=prepared.mounts),
                 diff_pb2.ApplyResponse,
-                lease=self._lease,
+                lease=self.lease,
                 timeout_s=UNPACK_S,
             )
         if applied.applied.digest != layer.diff_id:
@@ -127,7 +131,7 @@ class Session:
     async def _commit(self, snapshotter: str, key: str, name: str, labels: dict[str, str]) -> None:
         request = snapshots_pb2.CommitSnapshotRequest(snapshotter=snapshotter, name=name, key=key, labels=labels)
         try:
-            await self._rpc.call(SNAPSHOTS + "Commit", request, Empty, lease=self._lease)
+            await self._rpc.call(SNAPSHOTS + "Commit", request, Empty, lease=self.lease)
         except RuntimeFailed as error:
             # Somebody else (a pull of the kubelet's) has unpacked the same chain meanwhile.
             if not is_status(error, grpc.StatusCode.ALREADY_EXISTS):
@@ -164,13 +168,13 @@ class Session:
             await self._document(target.index.digest, target.index.raw, labels, source)
 
     async def _document(self, digest: str, data: bytes, labels: dict[str, str], source: dict[str, str]) -> None:
-        ref = f"{self._lease}-{digest}"
+        ref = f"{self.lease}-{digest}"
 
         def read(offset: int) -> Iterator[bytes]:
             yield data[offset:]
 
         async with self._engine.lock(digest):
-            await self._content.write(ref, digest, len(data), read, lease=self._lease, labels=labels | source)
+            await self._content.write(ref, digest, len(data), read, lease=self.lease, labels=labels | source)
         await self._content.label(digest, labels)  # where the blob was there before
 
     async def close(self) -> None:
@@ -179,7 +183,7 @@ class Session:
         for key in self._keys:
             request = snapshots_pb2.RemoveSnapshotRequest(snapshotter=snapshotter, key=key)
             await self._rpc.maybe(SNAPSHOTS + "Remove", request, Empty)
-        await drop_lease(self._engine, self._lease)
+        await drop_lease(self._engine, self.lease)
 
 
 @asynccontextmanager
@@ -187,9 +191,10 @@ async def open_session(engine: Containerd, target: Target) -> AsyncIterator[Sess
     """A session whose unpacking runs in the background; see ``Engine.session``."""
     if target.pin:
         await engine.refuse_pin()
-    lease = await engine.rpc.redo(lambda: _create_lease(engine))
-    session = Session(engine, target, lease)
+    session = Session(engine, target, f"limani-{secrets.token_hex(8)}")
+    leasing = asyncio.create_task(_create_lease(engine, session.lease))
     try:
+        await asyncio.shield(leasing)
         await session.prepare()
         # An error of the unpacking ends the session's body at once, not only at ``finish``.
         async with asyncio.TaskGroup() as tasks:
@@ -199,7 +204,7 @@ async def open_session(engine: Containerd, target: Target) -> AsyncIterator[Sess
     except BaseExceptionGroup as group:
         raise _first(group) from group
     finally:
-        await asyncio.shield(_close(session))
+        await asyncio.shield(_close(session, leasing))
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
@@ -213,20 +218,30 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return next((error for error in leaves if isinstance(error, LimaniError)), leaves[0])
 
 
-async def _close(session: Session) -> None:
+async def _close(session: Session, leasing: asyncio.Task[None]) -> None:
     try:
         async with asyncio.timeout(CLEAN_S):
+            # A lease still being made when the session is cancelled would outlive its deletion.
+            await asyncio.wait([leasing])
             await session.close()
     except (TimeoutError, RuntimeUnavailable):
         pass  # containerd is away: the lease expires, or the agent's next start drops it
 
 
-async def _create_lease(engine: Containerd) -> str:
+async def _create_lease(engine: Containerd, lease: str) -> None:
     expire = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + EXPIRES_S))
     labels = {"containerd.io/gc.expire": expire, AGENT_LABEL: engine.owner}
-    request = leases_pb2.CreateRequest(id=f"limani-{secrets.token_hex(8)}", labels=labels)
-    answer = await engine.rpc.call(LEASES + "Create", request, leases_pb2.CreateResponse)
-    return str(answer.lease.id)
+    request = leases_pb2.CreateRequest(id=lease, labels=labels)
+
+    async def create() -> None:
+        try:
+            await engine.rpc.call(LEASES + "Create", request, leases_pb2.CreateResponse)
+        except RuntimeFailed as error:
+            # An earlier try got through although its answer did not.
+            if not is_status(error, grpc.StatusCode.ALREADY_EXISTS):
+                raise
+
+    await engine.rpc.redo(create)
 
 
 async def drop_lease(engine: Containerd, lease: str) -> None:
