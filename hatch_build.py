@@ -1,4 +1,7 @@
-"""Compiles the agent's gRPC messages when Limani is built or installed; ``python hatch_build.py`` does the same by hand."""
+"""Compiles the agent's gRPC messages when Limani is built or installed.
+
+``python hatch_build.py`` does the same by hand.
+"""
 
 from __future__ import annotations
 

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 
 from aiohttp import web
 
 from limani import wire
 from limani.agent import log
-from limani.agent.auth import METRICS, Authority, Guard
-from limani.agent.blobs import Blobs
+from limani.agent.auth import CREATE, DELETE, GET, METRICS, Authority, Guard
 from limani.agent.grants import Grants
 from limani.agent.metrics import Metrics
 from limani.agent.middleware import answer_errors, log_requests
 from limani.agent.peers import Peers
 from limani.agent.routes import MAX_REQUEST, Route, Service
 from limani.agent.spool import Spool
-from limani.agent.v2 import v2_routes
+from limani.agent.store import NodeStore
+from limani.distribution.server import routes as v2_routes
 from limani.engine.base import Engine
 from limani.errors import LimaniError
 
@@ -68,7 +68,6 @@ def build(parts: Parts) -> web.Application:
     """The application. Its start cleans up after a dead predecessor; its end closes everything it was given."""
     grants, peers, metrics = Grants(), Peers(), parts.metrics
     guard = Guard(parts.authority, parts.node, lambda verdict: metrics.verdicts.labels(verdict).inc())
-    blobs = Blobs(parts.spool, parts.engines)
     service = Service(
         node=parts.node,
         peer_url=parts.peer_url,
@@ -77,12 +76,24 @@ def build(parts: Parts) -> web.Application:
         spool=parts.spool,
         peers=peers,
         grants=grants,
+        metrics=metrics,
     )
     app = web.Application(client_max_size=MAX_REQUEST, middlewares=[log_requests(parts.node, metrics), answer_errors])
-    for route in (*_open_routes(parts), *service.routes(), *v2_routes(blobs)):
+    for route in (*_open_routes(parts), *service.routes(), *_v2(service)):
         app.router.add_route(route.method, route.path, Guarded(route, guard, grants).__call__)
     app.cleanup_ctx.append(_life(parts, peers, guard, grants))
     return app
+
+
+def _v2(service: Service) -> Iterator[Route]:
+    """The routes of OCI Distribution over this node's store, with our actions."""
+    stores = {patient: NodeStore(service, patient=patient) for patient in (False, True)}
+    actions = {"pull": GET, "push": CREATE, "delete": DELETE}
+    for route in v2_routes(lambda request: stores[request.get("user") == GRANTED]):
+        grantable = route.method in ("GET", "HEAD") and route.path.endswith("/blobs/{digest}")
+        # An upload thrown away is the end of something the same caller began, not a removal from the node.
+        action = CREATE if "/uploads/" in route.path else actions[route.action]
+        yield Route(route.method, route.path, route.handler, action, grantable)
 
 
 def _open_routes(parts: Parts) -> tuple[Route, ...]:

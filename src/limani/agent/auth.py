@@ -7,6 +7,7 @@ client may use that). A verdict is remembered for seconds, so that an upload in 
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import hmac
 import time
@@ -159,6 +160,24 @@ class _Remembered(Generic[K, V]):
         return answer
 
 
+def _token(header: str) -> str:
+    """The token of a header: ``Bearer TOKEN``, or ``Basic`` with the token as the password (docker login, skopeo)."""
+    scheme, _, token = header.partition(" ")
+    token = token.strip()
+    if len(token) > MAX_TOKEN or not token.isascii():
+        raise Unauthenticated("The token is no token.")
+    if scheme.lower() == "basic":
+        try:
+            token = base64.b64decode(token, validate=True).decode("ascii").partition(":")[2]
+        except ValueError:
+            token = ""
+    elif scheme.lower() != "bearer":
+        token = ""
+    if not token:
+        raise Unauthenticated("The request carries no token.")
+    return token
+
+
 class Guard:
     """Decides about requests. ``verdicts``: called with the outcome ("allowed", "unauthenticated", "forbidden")."""
 
@@ -195,12 +214,7 @@ class Guard:
         return who
 
     async def _identify(self, header: str | None) -> Identity:
-        scheme, _, token = (header or "").partition(" ")
-        token = token.strip()
-        if scheme.lower() != "bearer" or not token:
-            raise Unauthenticated("The request carries no bearer token.")
-        if len(token) > MAX_TOKEN or not token.isascii():
-            raise Unauthenticated("The bearer token is not one.")
+        token = _token(header or "")
 
         async def ask() -> Identity | None:
             try:

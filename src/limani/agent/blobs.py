@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from limani.agent.entry import Entry
 from limani.agent.inflow import Inflow
 from limani.agent.spool import Spool
+from limani.distribution.store import Upload
 from limani.engine.base import Engine
 from limani.errors import BlobUnknown, LimaniError, RangeInvalid, UploadUnknown
 from limani.image import digest as digests
@@ -23,16 +24,22 @@ class Blobs:
     after the agent was killed; any other session has a random name.
     """
 
-    def __init__(self, spool: Spool, engines: Sequence[Engine]) -> None:
-        self._spool, self._engines = spool, engines
+    def __init__(
+        self,
+        spool: Spool,
+        engines: Sequence[Engine],
+        *,
+        patient: bool = False,
+        served: Callable[[int], None] = lambda size: None,
+    ) -> None:
+        # patient: wait a little for a blob nobody has announced yet (for peers, whose run may begin first).
+        # served: told the bytes read.
+        self._spool, self._engines, self._patient, self._tell = spool, engines, patient, served
 
     # --- reading ---------------------------------------------------------------------------------------------------
 
-    async def size(self, digest: str, *, patient: bool = False) -> int:
-        """Size of a blob that is here or arriving. ``patient``: wait a little for it to be expected.
-
-        Raises BlobUnknown.
-        """
+    async def stat_blob(self, digest: str) -> int:
+        """Size of a blob that is here or arriving. Raises BlobUnknown."""
         entry = self._spooled(digest)
         if entry is not None:
             return entry.size
@@ -41,7 +48,7 @@ class Blobs:
                 size = await engine.blob_size(digest)
                 if size is not None:
                     return size
-        if patient:
+        if self._patient:
             return (await self._spool.wait_for(digest, PATIENCE_S)).size
         raise BlobUnknown(f"This node has no blob {digest}.", digest=digest)
 
@@ -49,20 +56,22 @@ class Blobs:
         entry = self._spool.get(digest)
         return entry if entry is not None and (entry.verified or entry.expected or entry.writer.locked()) else None
 
-    async def read(self, digest: str, start: int, end: int) -> AsyncIterator[bytes]:
-        """Bytes ``start`` to ``end`` (exclusive), following a blob that is arriving.
+    async def read_blob(self, digest: str, offset: int, length: int) -> AsyncIterator[bytes]:
+        """``length`` bytes from ``offset`` on, following a blob that is arriving.
 
         Ends early when whoever brings the blob stops; raises BlobUnknown if it went away before the first byte.
         """
         entry = self._spooled(digest)
         if entry is not None:
             with self._spool.hold(entry):
-                async for piece in entry.read(start, end):
+                async for piece in entry.read(offset, offset + length):
+                    self._tell(len(piece))
                     yield piece
             return
         for engine in self._engines:
             if await engine.blob_size(digest) is not None:
-                async for piece in engine.read_blob(digest, start, end - start):
+                async for piece in engine.read_blob(digest, offset, length):
+                    self._tell(len(piece))
                     yield piece
                 return
         raise BlobUnknown(f"This node has no blob {digest} any more.", digest=digest)
@@ -70,22 +79,22 @@ class Blobs:
     async def document(self, digest: str, limit: int) -> bytes | None:
         """A small blob as a whole, None if it is not here or larger than ``limit`` bytes."""
         try:
-            size = await self.size(digest)
+            size = await self.stat_blob(digest)
         except BlobUnknown:
             return None
         if size > limit:
             return None
-        return b"".join([piece async for piece in self.read(digest, 0, size)])
+        return b"".join([piece async for piece in self.read_blob(digest, 0, size)])
 
     # --- uploads ---------------------------------------------------------------------------------------------------
 
-    async def start(self, digest: str | None) -> tuple[str, int]:
-        """Begin or resume an upload; returns the session's name and the bytes that are there already."""
+    async def start_upload(self, digest: str | None) -> Upload:
+        """Begin or resume an upload."""
         entry = self._spooled(digest) if digest else None
         if digest and entry is not None:
-            return digests.hex_part(digest), entry.received
+            return Upload(digests.hex_part(digest), entry.received)
         session = self._spool.unnamed()
-        return session.digest, 0
+        return Upload(session.digest)
 
     def _session(self, name: str) -> Entry:
         entry = self._spool.get(name) if name.startswith("upload-") else self._spool.get(f"sha256:{name}")
@@ -93,17 +102,17 @@ class Blobs:
             raise UploadUnknown("There is no such upload.", session=name[:80])
         return entry
 
-    async def received(self, name: str) -> int:
+    async def upload_status(self, upload_id: str) -> int:
         """Bytes an upload has. Raises UploadUnknown."""
-        return self._session(name).received
+        return self._session(upload_id).received
 
-    async def append(self, name: str, offset: int | None, chunks: AsyncIterator[bytes]) -> int:
+    async def append(self, upload_id: str, offset: int | None, chunks: AsyncIterator[bytes]) -> int:
         """Add bytes to an upload; returns how many it has now.
 
         ``offset``: where the caller thinks they belong (None: at the end). Raises UploadUnknown, RangeInvalid,
         NotEnoughDisk.
         """
-        entry = self._session(name)
+        entry = self._session(upload_id)
         with self._spool.hold(entry):
             async with entry.upload() as bucket:
                 there = await entry.resume()
@@ -117,13 +126,13 @@ class Blobs:
                         await inflow.add(data)
         return entry.received
 
-    async def finish(self, name: str, digest: str) -> int:
-        """End an upload and verify it; returns its size. Raises UploadUnknown, DigestMismatch."""
+    async def finish_upload(self, upload_id: str, digest: str) -> None:
+        """End an upload and verify it. Raises UploadUnknown, RangeInvalid, DigestMismatch."""
         digests.parse(digest)
-        entry = self._session(name)
-        if name.startswith("upload-"):
+        entry = self._session(upload_id)
+        if upload_id.startswith("upload-"):
             await self._spool.adopt(entry, digest)
-            return entry.size
+            return
         if entry.digest != digest:
             raise RangeInvalid(f"This upload is for {entry.digest}, not for {digest}.", digest=digest)
         if not entry.verified:
@@ -137,10 +146,9 @@ class Blobs:
                 entry.refused = error
                 entry.notify()
                 raise
-        return entry.size
 
-    async def cancel(self, name: str) -> None:
+    async def cancel_upload(self, upload_id: str) -> None:
         """Throw an upload away; one a run waits for stays. Raises UploadUnknown."""
-        entry = self._session(name)
-        if name.startswith("upload-"):
+        entry = self._session(upload_id)
+        if upload_id.startswith("upload-"):
             self._spool.drop(entry)

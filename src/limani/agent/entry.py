@@ -91,7 +91,7 @@ class Entry:
         return self.received
 
     def _rehash(self) -> None:
-        with open(self.path, "rb", buffering=0) as file:
+        with self.path.open("rb", buffering=0) as file:
             file.seek(self._hashed)
             while self._hashed < self.received and (piece := file.read(min(PIECE, self.received - self._hashed))):
                 self._hash.update(piece)

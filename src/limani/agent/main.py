@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -12,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from limani.agent import log
+from limani.agent.auth import Authority, Kubernetes, TokenFile
+from limani.engine.base import Engine
 from limani.errors import BadInput, LimaniError
 from limani.wire import PORT
 
@@ -49,12 +52,12 @@ def settings(arguments: Sequence[str], environment: Mapping[str, str]) -> argpar
     return parser.parse_args(list(arguments))
 
 
-def engines(options: argparse.Namespace) -> tuple:  # type: ignore[type-arg]
+def engines(options: argparse.Namespace) -> tuple[Engine, ...]:
     """The runtimes whose sockets exist, in order of preference. Raises BadInput if there is none."""
     found = []
     for name in options.engines.split(","):
         path = str(getattr(options, f"{name.strip()}_socket", ""))
-        if path and os.path.exists(path):
+        if path and Path(path).exists():
             found.append(_engine(name.strip(), path, options))
     if not found:
         sockets = " nor ".join(path for path in (options.containerd_socket, options.docker_socket) if path)
@@ -65,7 +68,7 @@ def engines(options: argparse.Namespace) -> tuple:  # type: ignore[type-arg]
     return tuple(found)
 
 
-def _engine(name: str, path: str, options: argparse.Namespace):  # type: ignore[no-untyped-def]
+def _engine(name: str, path: str, options: argparse.Namespace) -> Engine:
     # Imported here: a node with one runtime does not pay for the other's libraries.
     if name == "containerd":
         from limani.engine.containerd.engine import Containerd
@@ -77,7 +80,7 @@ def _engine(name: str, path: str, options: argparse.Namespace):  # type: ignore[
             disks=(options.containerd_root,),
             snapshotter=options.snapshotter,
         )
-    from limani.engine.docker import Docker
+    from limani.engine.docker.engine import Docker
 
     return Docker(path, disks=(options.docker_root,))
 
@@ -122,9 +125,7 @@ async def serve(options: argparse.Namespace) -> None:
     await runner.cleanup()
 
 
-def _authority(options: argparse.Namespace):  # type: ignore[no-untyped-def]
-    from limani.agent.auth import Kubernetes, TokenFile
-
+def _authority(options: argparse.Namespace) -> Authority:
     if options.auth == "token-file":
         return TokenFile(Path(options.token_file))
     if options.auth == "kubernetes":
@@ -134,16 +135,25 @@ def _authority(options: argparse.Namespace):  # type: ignore[no-untyped-def]
     raise BadInput(f"--auth is {options.auth!r}; it must be kubernetes or token-file.")
 
 
+def _save_memory() -> None:
+    """Two malloc arenas instead of eight per core: the threads of gRPC would else keep 15 MiB more for nothing."""
+    import ctypes
+
+    with contextlib.suppress(AttributeError, OSError):  # not glibc
+        ctypes.CDLL(None).mallopt(-8, 2)  # M_ARENA_MAX
+
+
 def main() -> int:
     """Run the agent; returns the exit code."""
+    _save_memory()
     options = settings(sys.argv[1:], os.environ)
     log.set_up(options.log_level)
     try:
         asyncio.run(serve(options))
     except LimaniError as error:
-        print(f"limani-agent: {error.message}\n  hint: {error.hint}", file=sys.stderr)
+        sys.stderr.write(f"limani-agent: {error.message}\n  hint: {error.hint}\n")
         return 2 if isinstance(error, BadInput) else 1
     except OSError as error:
-        print(f"limani-agent: {error}", file=sys.stderr)
+        sys.stderr.write(f"limani-agent: {error}\n")
         return 1
     return 0

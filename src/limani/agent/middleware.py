@@ -12,24 +12,10 @@ from aiohttp.typedefs import Handler, Middleware
 
 from limani.agent import log
 from limani.agent.metrics import Metrics
+from limani.distribution.problems import error_response
 from limani.errors import LimaniError
 
 QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
-
-# OCI distribution specification v1.1, section "Error codes"; what it has no code for is UNKNOWN.
-OCI_CODES = {
-    "blob_unknown": "BLOB_UNKNOWN",
-    "upload_unknown": "BLOB_UPLOAD_UNKNOWN",
-    "range_invalid": "BLOB_UPLOAD_INVALID",
-    "digest_invalid": "DIGEST_INVALID",
-    "digest_mismatch": "DIGEST_INVALID",
-    "manifest_invalid": "MANIFEST_INVALID",
-    "image_not_found": "MANIFEST_UNKNOWN",
-    "reference_invalid": "NAME_INVALID",
-    "unauthenticated": "UNAUTHORIZED",
-    "forbidden": "DENIED",
-    "unsupported": "UNSUPPORTED",
-}
 
 
 @web.middleware
@@ -39,23 +25,18 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         return await handler(request)
     except LimaniError as error:
         request["code"] = error.code
-        if request.get("streaming"):
-            raise
-        return error_response(request, error)
+        return _answer(request, error)
 
 
-def error_response(request: web.Request, error: LimaniError) -> web.Response:
+def _answer(request: web.Request, error: LimaniError) -> web.Response:
     """The answer to a request that failed before its answer began."""
-    document: dict[str, object] = {"error": error.to_dict()}
-    headers = {}
     if request.path.startswith("/v2/"):
-        code = OCI_CODES.get(error.code, "UNKNOWN")
-        document = {"errors": [{"code": code, "message": error.message, "detail": error.to_dict()}]}
+        response = error_response(error)
         if error.status == 401:
-            headers["WWW-Authenticate"] = 'Bearer realm="limani"'
-    response = web.Response(
-        status=error.status, body=msgspec.json.encode(document), content_type="application/json", headers=headers
-    )
+            response.headers["WWW-Authenticate"] = 'Basic realm="limani"'
+    else:
+        body = msgspec.json.encode({"error": error.to_dict()})
+        response = web.Response(status=error.status, body=body, content_type="application/json")
     if request.body_exists and not request.content.is_eof():
         response.force_close()  # the rest of the body is not wanted
     return response

@@ -15,7 +15,6 @@ from limani.errors import AgentUnreachable, BlobUnknown, LimaniError
 from limani.wire import BLOB_REPOSITORY, GRANT_HEADER, Peer
 
 CONNECT_S = 5.0
-HEADERS_S = 30.0
 QUIET_S = 10.0
 """After so long without a byte the peer is asked whether it is alive; a living one may be waiting itself."""
 BUFFER = 512 << 10
@@ -62,9 +61,7 @@ class Peers:
         if offset:
             headers["Range"] = f"bytes={offset}-"
         async with contextlib.AsyncExitStack() as stack:
-            async with asyncio.timeout(HEADERS_S):
-                request = self._http().get(url, headers=headers, ssl=_pinned(peer))
-                answer = await stack.enter_async_context(request)
+            answer = await self._answer(stack, peer, url, headers)
             if answer.status == 404:
                 raise BlobUnknown(f"Peer {peer.node} has no blob {entry.digest}.", digest=entry.digest, node=peer.node)
             if answer.status not in (200, 206):
@@ -77,6 +74,20 @@ class Peers:
                     await inflow.add(data)
         if entry.received < entry.size:
             raise AgentUnreachable(f"Peer {peer.node} stopped after {entry.received} bytes.", node=peer.node)
+
+    async def _answer(
+        self, stack: contextlib.AsyncExitStack, peer: Peer, url: str, headers: dict[str, str]
+    ) -> aiohttp.ClientResponse:
+        """The head of the answer; it comes with the blob's first byte, which the peer may itself be waiting for."""
+        request = asyncio.ensure_future(
+            stack.enter_async_context(self._http().get(url, headers=headers, ssl=_pinned(peer)))
+        )
+        try:
+            while not (await asyncio.wait([request], timeout=QUIET_S))[0]:
+                await self._alive(peer)
+            return await request
+        finally:
+            request.cancel()
 
     async def _piece(self, answer: aiohttp.ClientResponse, peer: Peer) -> bytes:
         """The next bytes; silence is borne as long as the peer lives."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from limani.agent.spool import Spool
 from limani.engine.base import Engine
@@ -46,10 +46,10 @@ async def check_room(engine: Engine, spool: Spool, targets: Sequence[Target], pl
         return
     already = sum(spool.known(blob.digest) for plan in plans for blob in plan.missing)
     spool.reserve(max(0, need.spool - already))
-    spool_device = os.stat(spool.root).st_dev
+    spool_device = spool.root.stat().st_dev
     for disk in await engine.disks():
         wanted = need.store
-        if os.stat(disk.path).st_dev == spool_device:
+        if Path(disk.path).stat().st_dev == spool_device:
             wanted += max(0, need.spool - already)
         if disk.free < wanted:
             raise NotEnoughDisk(

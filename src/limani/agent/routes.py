@@ -14,9 +14,10 @@ from aiohttp import web
 from limani import __version__, wire
 from limani.agent.auth import CREATE, DELETE, GET, UPDATE, Action
 from limani.agent.grants import Grants
+from limani.agent.metrics import Metrics
 from limani.agent.peers import Peers
 from limani.agent.room import disks, needed
-from limani.agent.run import Run
+from limani.agent.run import Emit, Run
 from limani.agent.spool import Spool
 from limani.engine.base import Engine
 from limani.engine.target import Target
@@ -54,7 +55,7 @@ class Service:
     spool: Spool
     peers: Peers
     grants: Grants
-    on_run: Callable[[Run | None, float, str], None] = lambda run, seconds, outcome: None
+    metrics: Metrics
 
     def engine(self, name: str) -> Engine:
         """The engine of that name, or the node's own. Raises BadInput naming what there is."""
@@ -65,6 +66,18 @@ class Service:
                 return engine
         have = ", ".join(engine.name for engine in self.engines)
         raise BadInput(f"Node {self.node} has no engine {name!r}; it has {have}.", engine=name)
+
+    def run(self, engine: Engine, request: wire.SeedRequest, emit: Emit) -> Run:
+        """A seed run of this node whose blobs are counted."""
+
+        def counted(event: wire.Event) -> None:
+            if isinstance(event, wire.BlobDone):
+                kind = event.source if event.source in ("upload", "spool", "store") else "peer"
+                self.metrics.blobs.labels(kind).inc()
+                self.metrics.bytes_in.labels(kind).inc(event.moved)
+            emit(event)
+
+        return Run(engine, self.spool, self.peers, self.grants, request, counted)
 
     def routes(self) -> Sequence[Route]:
         """All routes of ``/limani/v1``."""
@@ -119,6 +132,7 @@ class Service:
     async def remove(self, request: web.Request) -> web.Response:
         """wire.RemoveRequest -> wire.RemoveAnswer."""
         asked = await _body(request, wire.RemoveRequest)
+        request["facts"] = {"references": asked.references, "force": asked.force}
         engine = self.engine(asked.engine)
 
         async def one(reference: str) -> bool:
@@ -129,6 +143,7 @@ class Service:
     async def pin(self, request: web.Request) -> web.Response:
         """wire.PinRequest -> wire.RemoveAnswer."""
         asked = await _body(request, wire.PinRequest)
+        request["facts"] = {"references": asked.references, "pinned": asked.pinned}
         engine = self.engine(asked.engine)
 
         async def one(reference: str) -> bool:
@@ -141,7 +156,8 @@ class Service:
         asked = await _body(request, wire.SeedRequest)
         events: asyncio.Queue[wire.Event] = asyncio.Queue()
         engine = self.engine(asked.engine)
-        run = Run(engine, self.spool, self.peers, self.grants, asked, events.put_nowait)
+        run = self.run(engine, asked, events.put_nowait)
+        request["facts"] = {"references": [spec.reference for spec in asked.images]}
         try:
             await run.prepare()
             response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
@@ -170,7 +186,7 @@ class Service:
         finally:
             working.cancel()
             await asyncio.wait([working])
-            self.on_run(run, asyncio.get_running_loop().time() - started, outcome)
+            self.metrics.runs.labels(outcome).observe(asyncio.get_running_loop().time() - started)
 
 
 async def _outcome(run: Run, events: asyncio.Queue[wire.Event]) -> None:

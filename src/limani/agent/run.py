@@ -7,6 +7,7 @@ unpacked while later ones still arrive.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -96,9 +97,10 @@ class Run:
         entry = self._spool.get(digest)
         stack.close()
         # Kept: what the engine has not taken (to resume), and what a peer may want and the engine cannot give it.
-        if entry is not None and (entry.given or not entry.received):
-            if self._engine.keeps_blobs or not entry.received or not self._grants.names(digest):
-                self._spool.drop(entry)
+        if entry is None or not (entry.given or not entry.received):
+            return
+        if self._engine.keeps_blobs or not entry.received or not self._grants.names(digest):
+            self._spool.drop(entry)
 
     def close(self) -> None:
         """Let go of the spool's files."""
@@ -250,7 +252,8 @@ class Run:
                     raise TimedOut(
                         f"No byte of the wanted blob {entry.digest} arrived for {SILENCE_S:.0f} s.", digest=entry.digest
                     )
-                await _within(entry.changed(), left)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(entry.changed(), left)
         finally:
             await entry.close_for_upload()
 
@@ -258,13 +261,6 @@ class Run:
 def _lacking(target: Target, plan: wire.ImagePlan) -> Sequence[Layer]:
     missing = {blob.digest for blob in plan.missing}
     return [layer for layer in target.layers if layer.descriptor.digest in missing]
-
-
-async def _within(waiting: object, timeout_s: float) -> None:
-    try:
-        await asyncio.wait_for(waiting, timeout_s)  # type: ignore[arg-type]
-    except TimeoutError:
-        pass
 
 
 def _unexpect(entry: Entry) -> None:

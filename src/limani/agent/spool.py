@@ -90,6 +90,16 @@ class Spool:
         self._entries[digest] = entry
         self.announce()
 
+    async def keep(self, digest: str, data: bytes) -> None:
+        """Put a small document in, verified."""
+        entry = self.open(digest, len(data))
+        with self.hold(entry):
+            async with entry.writer:
+                if not entry.verified:
+                    await entry.reset()
+                    await entry.append(data)
+                    await entry.verify()
+
     @contextmanager
     def hold(self, entry: Entry) -> Iterator[Entry]:
         """Keep an entry's file while the block runs."""
@@ -159,8 +169,7 @@ class Spool:
         )
 
     def sweep(self, *, everything: bool = False, wanted: Callable[[str], bool] = lambda digest: False) -> None:
-        """Remove files nobody holds: those the engine has and that are not ``wanted``, and those older than the time to
-        live (or all of them)."""
+        """Remove files nobody holds: those given to the engine and not ``wanted``, the outdated, or all."""
         oldest = time.time() - (0 if everything else self.ttl_s)
         for entry in list(self._entries.values()):
             if entry.used <= oldest or (entry.given and not wanted(entry.digest)):
@@ -169,7 +178,7 @@ class Spool:
             for file in files:
                 digest = f"sha256:{file.name}"
                 if digest not in self._entries and file.stat().st_mtime <= oldest:
-                    os.unlink(file.path)
+                    Path(file.path).unlink(missing_ok=True)
 
     def known(self, digest: str) -> int:
         """Bytes of a blob an earlier process left (0: none); they have not been checked."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from pathlib import Path
 
 from limani.wire import Disk
 
@@ -13,7 +14,7 @@ def disks_of(paths: Iterable[str]) -> tuple[Disk, ...]:
     found: dict[int, Disk] = {}
     for path in paths:
         try:
-            device, stat = os.stat(path).st_dev, os.statvfs(path)
+            device, stat = Path(path).stat().st_dev, os.statvfs(path)
         except OSError:
             continue  # not mounted into the agent, or not this runtime's
         found.setdefault(device, Disk(path, stat.f_blocks * stat.f_frsize, stat.f_bavail * stat.f_frsize))

@@ -1,4 +1,4 @@
-"""The two questions an agent asks the API server: whose token is this, and may they do that?
+"""What an agent asks the API server: whose token this is, and what they may do.
 
 Its own small client, because the agent has to stay small and needs nothing else of the API.
 """

@@ -185,7 +185,7 @@ def file_reader(path: Path) -> Reader:
     """A reader of a file."""
 
     def read(offset: int) -> Iterator[bytes]:
-        with open(path, "rb", buffering=0) as file:
+        with path.open("rb", buffering=0) as file:
             os.lseek(file.fileno(), offset, os.SEEK_SET)
             while data := file.read(CHUNK):
                 yield data

@@ -36,7 +36,7 @@ class Containerd:
     systems containerd's folders lie on.
     """
 
-    name: Literal["containerd"] = "containerd"
+    name: Literal["containerd", "docker"] = "containerd"
     keeps_blobs = True
 
     def __init__(

@@ -7,6 +7,7 @@ need no thread and a cancelled task cancels its call. Errors are translated here
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, TypeVar
@@ -166,10 +167,8 @@ async def _finished(future: Any) -> None:
     waiter: asyncio.Future[None] = loop.create_future()
 
     def done(_: object) -> None:
-        try:
+        with contextlib.suppress(RuntimeError):  # the loop has been closed meanwhile: nobody waits
             loop.call_soon_threadsafe(functools.partial(_wake, waiter))
-        except RuntimeError:  # the loop has been closed meanwhile: nobody waits
-            pass
 
     future.add_done_callback(done)
     try:
