@@ -46,12 +46,15 @@ def number(value: float) -> str:
 def markdown(figures: Sequence[Figure]) -> str:
     """A table for the documentation."""
     lines = ["| what | measured | limit | | from |", "|---|---|---|---|---|"]
-    for f in figures:
-        lines.append(f"| {f.name} | {f.shown} | {f.bound} | {'ok' if f.ok else '**broken**'} | {f.note} |")
+    lines += [f"| {f.name} | {f.shown} | {f.bound} | {verdict(f)} | {f.note} |" for f in figures]
     return "\n".join(lines) + "\n"
+
+
+def verdict(figure: Figure) -> str:
+    """One word for the table."""
+    return "ok" if figure.ok else "**broken**"
 
 
 def line(figure: Figure) -> str:
     """A figure on the terminal."""
-    verdict = "ok    " if figure.ok else "BROKEN"
-    return f"{verdict} {figure.name}: {figure.shown} ({figure.bound}); {figure.note}"
+    return f"{'ok    ' if figure.ok else 'BROKEN'} {figure.name}: {figure.shown} ({figure.bound}); {figure.note}"

@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from limani import errors
-from limani.cli.main import COMMANDS, cli
+from limani.cli.main import cli
 
 PAGES = Path(__file__).resolve().parent / "en"
 NOTE = "<!-- Written by make docs; do not edit. -->\n"
@@ -42,9 +42,9 @@ def error_page() -> str:
     lines = [
         "# Errors\n",
         NOTE,
-        "Every error of Limani says what went wrong, where and why, what to do next (the hint), and carries a code that",
-        "never changes its meaning. The command exits with 2 for what the user gave (status 400) and 1 for the rest; a",
-        "module fails with the same fields; an agent answers with the status given here.\n",
+        "Every error of Limani says what went wrong, where and why, what to do next (the hint), and carries a code",
+        "that never changes its meaning. The command exits with 2 for what the user gave (status 400) and 1 for the",
+        "rest; a module fails with the same fields; an agent answers with the status given here.\n",
         "| code | what it means | what to do | status |",
         "|---|---|---|---|",
     ]

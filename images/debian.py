@@ -70,8 +70,10 @@ def architecture() -> str:
     return names[machine]
 
 
-def extract(suite: Suite, packages: Sequence[str], tar: Path) -> None:
+def extract(suite: Suite, packages: Sequence[str], tar: Path, variant: str = "extract") -> None:
     """Download ``packages`` with their dependencies and unpack them into the archive ``tar``.
+
+    Another ``variant`` (``essential`` for example; see mmdebstrap(1)) also runs the packages' scripts.
 
     Raises HostUnsuitable without mmdebstrap, CommandFailed with its output when it fails.
     """
@@ -80,10 +82,10 @@ def extract(suite: Suite, packages: Sequence[str], tar: Path) -> None:
             "mmdebstrap is not installed; it makes root file systems from Debian packages.",
             hint="apt-get install mmdebstrap (Debian, Ubuntu, Fedora and Arch package it), then run again.",
         )
-    command = ["mmdebstrap", "--quiet", "--variant=extract", f"--include={','.join(packages)}", *_keyring()]
+    command = ["mmdebstrap", "--quiet", f"--variant={variant}", f"--include={','.join(packages)}", *_keyring()]
     part = tar.with_name(tar.name + ".part.tar")
     environment = {**os.environ, "SOURCE_DATE_EPOCH": str(EPOCH), "TMPDIR": str(tar.parent)}
-    done = subprocess.run(  # noqa: S603 - our own command line
+    done = subprocess.run(
         [*command, suite.name, str(part), *_mirror()],
         env=environment,
         stdin=subprocess.DEVNULL,

@@ -87,9 +87,7 @@ def _builders_missing() -> bool:
 
 def _pip(*arguments: str) -> None:
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "--no-input", *arguments]
-    done = subprocess.run(  # noqa: S603 - our own command line
-        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode:
         raise CommandFailed(
             f"pip {arguments[0]} failed: {(done.stderr or done.stdout).strip()[-800:]}",
@@ -114,7 +112,7 @@ def strip(folder: Path) -> None:
     """Drop symbol tables of shared objects (a third of the wheels' size), where binutils are installed."""
     libraries = [str(path) for path in folder.rglob("*.so*") if path.is_file()]
     if libraries and shutil.which("strip"):
-        subprocess.run(["strip", "--strip-unneeded", *libraries], check=True)  # noqa: S603, S607
+        subprocess.run(["strip", "--strip-unneeded", *libraries], check=True)
 
 
 def compile_bytecode(root: Path, suite: Suite, folder: Path, shown: str) -> None:
@@ -126,7 +124,7 @@ def compile_bytecode(root: Path, suite: Suite, folder: Path, shown: str) -> None
     libraries = ":".join(str(path) for path in (root / "usr/lib").glob("*-linux-gnu"))
     python = [str(loader), "--library-path", libraries, str(root / "usr/bin" / f"python{suite.python}")]
     job = ["-S", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "-s", str(folder), "-p", shown]
-    done = subprocess.run(  # noqa: S603 - our own command line
+    done = subprocess.run(
         [*python, *job, str(folder)],
         env={"PYTHONHOME": str(root / "usr"), "LANG": "C.UTF-8"},
         capture_output=True,

@@ -21,22 +21,67 @@ from limani.image.writer import ImageToWrite, build_layer_from_folder, write_arc
 
 PACKAGES = ("base-files", "libc6", "libgcc-s1", "libstdc++6", "netbase")
 _LIBRARY = "usr/lib/python3*/"
-_MODULES = (
-    "_pydecimal.py _pyrepl/* curses/* dbm/* doctest.py ensurepip/* idlelib/* lib2to3/* pydoc.py pydoc_data/* "
-    "sqlite3/* test/* tkinter/* turtle* venv/* xml/sax/* xmlrpc/* encodings/[b-hj-km-o]*_* encodings/cp[5-9]* "
-    "encodings/cp10* encodings/iso8859_1?.py encodings/iso8859_[2-9].py lib-dynload/_codecs_* lib-dynload/_curses* "
-    "lib-dynload/_dbm* lib-dynload/_gdbm* lib-dynload/_sqlite3* lib-dynload/_test* lib-dynload/readline* "
-    "lib-dynload/xx*"
-).split()
-_SHARED_OBJECTS = (
-    "libdb-5* libexpatw* libform* libhistory* libmenu* libmvec* libncurses* libpanel* libreadline* libsqlite3* "
-    "libtinfo* libtirpc* libnsl* ossl-modules/* engines-3/* perl*"
-).split()
+_MODULES = [
+    "_pydecimal.py",
+    "_pyrepl/*",
+    "curses/*",
+    "dbm/*",
+    "doctest.py",
+    "ensurepip/*",
+    "idlelib/*",
+    "lib2to3/*",
+    "pydoc.py",
+    "pydoc_data/*",
+    "sqlite3/*",
+    "test/*",
+    "tkinter/*",
+    "turtle*",
+    "venv/*",
+    "xml/sax/*",
+    "xmlrpc/*",
+    "encodings/[b-hj-km-o]*_*",
+    "encodings/cp[5-9]*",
+    "encodings/cp10*",
+    "encodings/iso8859_1?.py",
+    "encodings/iso8859_[2-9].py",
+    "lib-dynload/_codecs_*",
+    "lib-dynload/_curses*",
+    "lib-dynload/_dbm*",
+    "lib-dynload/_gdbm*",
+    "lib-dynload/_sqlite3*",
+    "lib-dynload/_test*",
+    "lib-dynload/readline*",
+    "lib-dynload/xx*",
+]
+_SHARED_OBJECTS = [
+    "libdb-5*",
+    "libexpatw*",
+    "libform*",
+    "libhistory*",
+    "libmenu*",
+    "libmvec*",
+    "libncurses*",
+    "libpanel*",
+    "libreadline*",
+    "libsqlite3*",
+    "libtinfo*",
+    "libtirpc*",
+    "libnsl*",
+    "ossl-modules/*",
+    "engines-3/*",
+    "perl*",
+]
 USELESS_PYTHON = (
     *(_LIBRARY + name for name in _MODULES),
     *("usr/lib/*-linux-gnu/" + name for name in _SHARED_OBJECTS),
-    *"usr/share/tabset/* usr/share/terminfo/* usr/share/debconf/* usr/share/zoneinfo/* usr/lib/terminfo/*".split(),
-    *"usr/lib/systemd/* usr/bin/*conv* usr/bin/mawk usr/bin/debconf* usr/sbin/* etc/mime.types".split(),
+    *[
+        "usr/share/tabset/*",
+        "usr/share/terminfo/*",
+        "usr/share/debconf/*",
+        "usr/share/zoneinfo/*",
+        "usr/lib/terminfo/*",
+    ],
+    *["usr/lib/systemd/*", "usr/bin/*conv*", "usr/bin/mawk", "usr/bin/debconf*", "usr/sbin/*", "etc/mime.types"],
 )
 """Parts of Debian's Python and of what its packages depend on that the agent does not use."""
 BASE_DEPENDENCIES = ("msgspec", "zstandard")
@@ -162,6 +207,10 @@ def configuration() -> dict[str, Any]:
             "LANG=C.UTF-8",
             "PYTHONUNBUFFERED=1",
             "PYTHONDONTWRITEBYTECODE=1",
+            # Buffers of a transfer go back to the system at once instead of staying in glibc's heaps (mallopt(3)).
+            "MALLOC_ARENA_MAX=2",
+            "MALLOC_MMAP_THRESHOLD_=131072",
+            "MALLOC_TRIM_THRESHOLD_=131072",
         ],
         "Labels": {
             "org.opencontainers.image.title": "limani-agent",
