@@ -65,7 +65,7 @@ async def test_oci_in_every_form(tmp_path: Path, app: Sample, form: str) -> None
 
 @pytest.mark.parametrize("form", FORMS)
 async def test_docker_archive_in_every_form(tmp_path: Path, app: Sample, form: str) -> None:
-    """Of docker save before 25: the image ID is the one Docker shows, layers go by their diffIDs, links are followed."""
+    """Old docker save: the image ID is the one Docker shows, layers go by their diffIDs, links followed."""
     files = docker_files(app)
     again = f"{9:064x}/layer.tar"  # docker writes a link for a layer that occurs twice
     config = json.loads(app.config)
