@@ -193,7 +193,7 @@ class AgentClient:
         if problem is not None:
             problem.fields.setdefault("node", self.node.name)
             return problem
-        if answer.status_code in (502, 503, 504) or b"error trying to reach service" in content:
+        if answer.status_code in (404, 500, 502, 503, 504):  # no answer of an agent: those carry our error documents
             text = content[:200].decode(errors="replace").strip()
             return AgentUnreachable(
                 f"The API server cannot reach the agent of node {self.node.name}: {text}.", node=self.node.name

@@ -41,7 +41,9 @@ def up_host(spec: Spec) -> None:
     if spec.bridge not in links():
         _ip([f"link add {spec.bridge} type bridge"])
     prefix = spec.node_subnet.split("/")[1]
-    _ip([f"addr replace {spec.gateway}/{prefix} dev {spec.bridge}", f"link set {spec.bridge} up"])
+    # What is for a node that is down must end here, not leave by this machine's default route.
+    unreachable = [f"route replace unreachable {subnet}" for subnet in (spec.pod_subnet, spec.service_subnet)]
+    _ip([f"addr replace {spec.gateway}/{prefix} dev {spec.bridge}", f"link set {spec.bridge} up", *unreachable])
     run(["nft", "-f", "-"], stdin=nft_table(spec))
     _open_forwarding(spec)
 
@@ -107,8 +109,9 @@ def down_node(spec: Spec, node: Node) -> None:
 
 
 def down_host(spec: Spec) -> None:
-    """Remove bridge and table, as far as they are there."""
-    _ip([f"link del {spec.bridge}"], force=True)
+    """Remove routes, bridge and table, as far as they are there."""
+    unreachable = [f"route del unreachable {subnet}" for subnet in (spec.pod_subnet, spec.service_subnet)]
+    _ip([*unreachable, f"link del {spec.bridge}"], force=True)
     run(["nft", "-f", "-"], stdin=f"table ip {spec.nft_table}\ndelete table ip {spec.nft_table}\n")
     _close_forwarding(spec)
 
