@@ -12,8 +12,8 @@ from concurrent.futures import Executor
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from limani.agent.pace import Bucket
 from limani.errors import DigestMismatch, LimaniError, NotEnoughDisk, RangeInvalid, UploadUnknown
+from limani.pace import Bucket
 
 PIECE = 1 << 20
 """Bytes written or read at once: large enough that a hop to a thread costs nothing beside it."""

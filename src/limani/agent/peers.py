@@ -10,8 +10,8 @@ import aiohttp
 
 from limani.agent.entry import Entry
 from limani.agent.inflow import Inflow
-from limani.agent.pace import Bucket
 from limani.errors import AgentUnreachable, BlobUnknown, LimaniError
+from limani.pace import Bucket
 from limani.wire import BLOB_REPOSITORY, GRANT_HEADER, Peer
 
 CONNECT_S = 5.0

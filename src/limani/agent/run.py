@@ -15,13 +15,13 @@ from contextlib import ExitStack
 from limani import wire
 from limani.agent.entry import Entry
 from limani.agent.grants import Grants
-from limani.agent.pace import Bucket
 from limani.agent.peers import Peers
 from limani.agent.room import check_room
 from limani.agent.spool import Spool
 from limani.engine.base import Engine, ImportSession
 from limani.engine.target import Layer, Target
 from limani.errors import AgentUnreachable, BlobUnknown, DigestMismatch, LimaniError, TimedOut
+from limani.pace import Bucket
 
 AT_ONCE = 3
 """Blobs on their way at the same time."""

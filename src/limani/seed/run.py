@@ -25,7 +25,7 @@ from limani.fleet.agent import AgentClient
 from limani.fleet.fleet import Fleet
 from limani.image.manifest import Descriptor
 from limani.image.source import Source
-from limani.seed.pace import Pace
+from limani.pace import Bucket
 from limani.seed.plan import Spread, Step
 
 PATIENCE_S = 30.0
@@ -80,7 +80,7 @@ class Run:
         self._cargo = cargo
         self._rate, self._engine, self._how = rate, engine, how
         self._on_progress = on_progress or (lambda node, digest, received, size: None)
-        self._pace = Pace(rate)
+        self._pace = Bucket(rate)
         self._brought: dict[str, str] = {}  # digest -> node the controller is uploading it to, or has
         self._dead: set[str] = set()
         self._uplink = asyncio.Semaphore(2)
@@ -251,7 +251,7 @@ class Run:
         """The source's bytes at the allowed pace; an error of the source ends the whole run."""
         try:
             async for chunk in source.open(descriptor, offset):
-                await self._pace.spend(len(chunk))
+                await self._pace.take(len(chunk))
                 yield chunk
                 self._sent_at = time.monotonic()
                 self.uploaded += len(chunk)

@@ -15,7 +15,8 @@ import pytest
 
 from limani.kube.nodes import list_nodes
 from limani.kube.session import KubeSession
-from tests.integration.seed.conftest import MB, Seeder, Trigger, quiet
+from tests.integration.seed.conftest import MB, Seeder, Trigger
+from tests.support.pods import wait_node_ready
 
 pytestmark = pytest.mark.integration
 
@@ -69,6 +70,7 @@ def ready(seeder: Seeder, node: str) -> None:
             found = next(item for item in await list_nodes(session, "limani-system") if item.name == node)
             assert found.agent, found.why
 
+    wait_node_ready(seeder.kubeconfig, node)
     asyncio.run(wait())
 
 
@@ -181,5 +183,3 @@ def test_interrupt_leaves_no_name_lease_or_ingest(cleaned: Seeder, archive: tupl
     again = cleaned.put(path)
     assert total(again) < 0.8 * size, "what had arrived is not sent again"
 
-
-__all__ = ["quiet"]

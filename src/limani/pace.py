@@ -1,4 +1,4 @@
-"""Bandwidth limits."""
+"""A bandwidth limit, for the controller and the agents alike."""
 
 from __future__ import annotations
 
