@@ -219,15 +219,16 @@ class NativeCluster:
         return (self.supervisor(node), program) if separator else (self.control, process)
 
     def _spawn(self, arguments: list[str], log: Path, *, gate: bool = False) -> None:
+        """Start a process that outlives this one and is nobody's child here (setsid(1) forks)."""
         with log.open("ab") as output:
-            subprocess.Popen(
-                arguments,
+            subprocess.run(
+                ["setsid", "--fork", *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                start_new_session=True,
                 cwd="/",
                 env=os.environ | {"LIMANI_GATE": "1" if gate else ""},
+                check=True,
             )
 
 

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import datetime
 
 from limani.cluster.native.layout import Layout
 from limani.cluster.native.processes import Process
@@ -71,10 +72,14 @@ class Warden:
         return here.stat_file.exists() and not here.off_file.exists() and Process.recorded(here.stat_file) is None
 
     def _boot(self, what: str) -> bool:
-        print(f"{what} of cluster {self.name} died; bringing it back", flush=True)
-        # A new session: what it starts must outlive this warden. Its own cgroup tells `delete` whose it is.
+        # A new session: what it starts must outlive this warden. A file, as the pipe to a dead supervisor is broken.
         command = [sys.executable, "-m", "limani.cluster.native.boot", self.name, what]
-        done = subprocess.run(command, check=False, stdin=subprocess.DEVNULL, start_new_session=True)
+        with (self.layout.control_log / "revival.log").open("ab") as log:
+            log.write(f"{datetime.now().isoformat(timespec='seconds')} {what} died\n".encode())
+            log.flush()
+            done = subprocess.run(
+                command, check=False, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
         return done.returncode == 0
 
 
