@@ -10,7 +10,6 @@ import re
 from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-
 from ansible_collections.limani.nodes.plugins.module_utils._job import Refused
 from ansible_collections.limani.nodes.plugins.module_utils._options import absolute
 
@@ -86,7 +85,9 @@ def _choose_source(where: str, image: dict[str, Any]) -> None:
     if image["socket"] and source not in ("docker", "containerd"):
         raise Refused(f"{where}: socket belongs to source=docker and source=containerd, not to source={source}.")
     if not image["name"] and source != "archive":
-        raise Refused(f"{where}: the name is missing (only an archive may go without: then every named image in it is meant).")
+        raise Refused(
+            f"{where}: the name is missing (only an archive may go without: then every named image in it is meant)."
+        )
 
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}

@@ -16,7 +16,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-
 from ansible_collections.limani.nodes.plugins.module_utils._version import VERSION
 
 if TYPE_CHECKING:

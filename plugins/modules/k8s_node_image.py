@@ -457,7 +457,6 @@ error:
 """
 
 from ansible.module_utils.basic import env_fallback
-
 from ansible_collections.limani.nodes.plugins.module_utils import _images, _options
 from ansible_collections.limani.nodes.plugins.module_utils._job import Job, run_module
 
@@ -498,7 +497,11 @@ JOB = Job(
     },
     rules={
         **_options.NODES_RULES,
-        "required_if": [("state", "present", ["images"]), ("state", "absent", ["images"]), ("state", "pruned", ["prune"])],
+        "required_if": [
+            ("state", "present", ["images"]),
+            ("state", "absent", ["images"]),
+            ("state", "pruned", ["prune"]),
+        ],
     },
     prepare=_images.finish,
 )

@@ -20,7 +20,6 @@ from ansible.errors import AnsibleFileNotFound
 from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-
 from ansible_collections.limani.nodes.plugins.module_utils._job import Job, Refused, plain, refused
 from ansible_collections.limani.nodes.plugins.plugin_utils._progress import Progress, wanted
 
@@ -57,7 +56,10 @@ class JobAction(ActionBase):
 
     def _in_process(self) -> bool:
         return bool(
-            self._loads and self._connection.transport == "local" and not self._task.async_val and not self._connection.become
+            self._loads
+            and self._connection.transport == "local"
+            and not self._task.async_val
+            and not self._connection.become
         )
 
     def _perform(self) -> dict[str, Any]:

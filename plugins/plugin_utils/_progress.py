@@ -11,7 +11,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from ansible import constants as C
+from ansible import constants
 from ansible.module_utils.common.parameters import remove_values
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def wanted(check: bool) -> bool:
     choice = os.environ.get("LIMANI_PROGRESS", "auto").lower()
     if check or choice == "off":
         return False
-    return choice == "on" or "json" not in C.config.get_config_value("DEFAULT_STDOUT_CALLBACK")
+    return choice == "on" or "json" not in constants.config.get_config_value("DEFAULT_STDOUT_CALLBACK")
 
 
 class Progress:
@@ -37,7 +37,9 @@ class Progress:
     A task shorter than that shows none. Threads may call it. ``secrets`` are masked.
     """
 
-    def __init__(self, show: Callable[[str], None], secrets: set[str], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, show: Callable[[str], None], secrets: set[str], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._show = show
         self._secrets = secrets
         self._clock = clock

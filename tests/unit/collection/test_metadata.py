@@ -55,7 +55,9 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The collection as ansible-galaxy packs it straight from a clone of the repository."""
     folder = tmp_path_factory.mktemp("build")
     clone = folder / "clone"
-    names = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True)
+    names = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     for name in names.stdout.splitlines():
         if (ROOT / name).is_file():
             (clone / name).parent.mkdir(parents=True, exist_ok=True)
@@ -74,7 +76,7 @@ def test_only_the_collection_is_packed(archive: Path):
 
 
 def test_the_collection_works_with_nothing_but_its_four_folders(archive: Path, tmp_path: Path):
-    """Installed, and stripped to meta, plugins, roles and playbooks, every module, filter and role can still be loaded."""
+    """Installed and stripped to meta, plugins, roles and playbooks, all it has can still be loaded."""
     command = [BIN / "ansible-galaxy", "collection", "install", "-p", tmp_path, "--offline", archive]
     subprocess.run(command, check=True, capture_output=True, timeout=60)
     tree = tmp_path / "ansible_collections/limani/nodes"
@@ -83,7 +85,11 @@ def test_the_collection_works_with_nothing_but_its_four_folders(archive: Path, t
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     modules = [f"limani.nodes.{path.stem}" for path in (ROOT / "plugins/modules").glob("*.py")]
     environment = {"ANSIBLE_COLLECTIONS_PATH": str(tmp_path), "HOME": str(tmp_path), "PATH": str(BIN)}
-    for what in (["-t", "module", *modules], ["-t", "filter", "limani.nodes.node_table"], ["-t", "role", "limani.nodes.agent"]):
+    for what in (
+        ["-t", "module", *modules],
+        ["-t", "filter", "limani.nodes.node_table"],
+        ["-t", "role", "limani.nodes.agent"],
+    ):
         done = subprocess.run([BIN / "ansible-doc", *what], env=environment, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
     for playbook in ("seed_images", "agent", "lab"):

@@ -80,7 +80,14 @@ def play(collections: Path, tmp_path: Path) -> Play:
         if isinstance(tasks, str):
             playbook = tasks
         else:
-            whole = [{"hosts": "localhost", "gather_facts": False, "vars": {"ansible_connection": connection}, "tasks": tasks}]
+            whole = [
+                {
+                    "hosts": "localhost",
+                    "gather_facts": False,
+                    "vars": {"ansible_connection": connection},
+                    "tasks": tasks,
+                }
+            ]
             (tmp_path / "play.yml").write_text(yaml.safe_dump(whole, sort_keys=False))
             playbook = str(tmp_path / "play.yml")
         (tmp_path / "answers.json").write_text(json.dumps(ANSWERS | (answers or {})))

@@ -27,7 +27,9 @@ def block(name: str, what: str) -> Any:
     return yaml.safe_load(getattr(module(name), what))
 
 
-def breaches(promised: dict[str, Any], result: dict[str, Any], where: str = "", always: str = "always") -> Iterator[str]:
+def breaches(
+    promised: dict[str, Any], result: dict[str, Any], where: str = "", always: str = "always"
+) -> Iterator[str]:
     """How a result differs from RETURN: keys that are not documented, missing or of another type.
 
     ``always``: the value of ``returned`` under which a key must be there; deeper down that is always "always".

@@ -42,12 +42,20 @@ def test_samples_keep_the_promise(name: str):
 def test_the_check_of_promises_can_fail():
     """The comparison used here notices an extra key, a missing one and a wrong type."""
     promised = {"a": {"returned": "always", "type": "int"}, "b": {"returned": "always", "type": "str"}}
-    assert sorted(breaches(promised, {"a": "x", "c": 1})) == ["a is 'x', not int", "b is missing", "c is not documented"]
+    assert sorted(breaches(promised, {"a": "x", "c": 1})) == [
+        "a is 'x', not int",
+        "b is missing",
+        "c is not documented",
+    ]
 
 
 def some_report() -> Report:
     image = {"changed": True, "state": "present", "digest": "sha256:1", "bytes": 3, "pinned": False, "reason": ""}
-    good = failure(AgentMissing("x")) | {"failed": False, "state": "present", "images": {"docker.io/library/a:1": image}}
+    good = failure(AgentMissing("x")) | {
+        "failed": False,
+        "state": "present",
+        "images": {"docker.io/library/a:1": image},
+    }
     del good["error"]
     return Report(nodes={"n1": good, "n2": failure(AgentMissing("Node n2 has no agent."))}, images=[], uploaded=3)
 
@@ -76,19 +84,21 @@ def test_facts_of_engines_and_disks_are_named(name: str):
     """The documentation names every fact the agents give of engines, disks and images."""
     text = str(block(name, "RETURN")["nodes"])
     shown = [wire.EngineStatus, wire.Disk] + ([wire.StoredImage] if name == "k8s_node_image_info" else [])
-    missing = [f"{kind.__name__}.{field}" for kind in shown for field in kind.__struct_fields__ if f"C({field})" not in text]
+    missing = [
+        f"{kind.__name__}.{field}" for kind in shown for field in kind.__struct_fields__ if f"C({field})" not in text
+    ]
     assert missing == []
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_attributes_are_honest(name: str):
-    """check_mode full and async full are said of every module, and diff_mode full exactly of those that change things."""
+    """Check mode and async are promised by every module, diff mode exactly by those that change things."""
     fragments = set(block(name, "DOCUMENTATION")["extends_documentation_fragment"])
     changes = not module(name).JOB.reads
     assert ("limani.nodes._attributes.changes" in fragments) == changes
     assert ("limani.nodes._attributes.info" in fragments) != changes
     assert name.endswith("_info") != changes
-    # What "full" promises is tested for all modules in test_shells (check mode, async) and in molecule (diff, idempotence).
+    # What is promised is tested in test_shells (check mode, async) and in molecule (diff, idempotence).
 
 
 def test_action_groups_are_complete():

@@ -119,7 +119,9 @@ ROLES = {"agent": ("node_agent", "agent_"), "lab": ("lab_cluster", "lab_")}
 def test_a_role_is_its_module_with_other_names(play, importable, role: str):
     """Every option of the module is a variable of the role with the same type, choices and default, and documented."""
     name, prefix = ROLES[role]
-    options = yaml.safe_load((ROOT / f"roles/{role}/meta/argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
+    options = yaml.safe_load((ROOT / f"roles/{role}/meta/argument_specs.yml").read_text())["argument_specs"]["main"][
+        "options"
+    ]
     spec = module(name).JOB.argument_spec
     left_out = {"wait"} if role == "agent" else set()
     assert options.keys() == {prefix + option for option in spec.keys() - left_out}
@@ -144,7 +146,9 @@ def test_a_role_is_its_module_with_other_names(play, importable, role: str):
         ("lab", {"lab_state": "absent", "lab_name": "x"}, "lab_cluster"),
     ],
 )
-def test_playbooks_of_roles_hand_their_variables_to_the_module(play, playbook: str, variables: dict[str, Any], function: str):
+def test_playbooks_of_roles_hand_their_variables_to_the_module(
+    play, playbook: str, variables: dict[str, Any], function: str
+):
     """Variables given reach the module, those not given do not, by FQCN."""
     ran = play(f"limani.nodes.{playbook}", *extra(**variables))
     assert ran.code == 0, ran.stdout

@@ -65,5 +65,5 @@ def test_when_progress_is_wanted(monkeypatch, choice, callback, check, expected)
     monkeypatch.delenv("LIMANI_PROGRESS", raising=False)
     if choice:
         monkeypatch.setenv("LIMANI_PROGRESS", choice)
-    monkeypatch.setattr(_progress.C.config, "get_config_value", lambda name: callback)
+    monkeypatch.setattr(_progress.constants.config, "get_config_value", lambda name: callback)
     assert _progress.wanted(check) is expected

@@ -14,7 +14,15 @@ CANARY = "k4n4r13nv0g3l"
 SEED: dict[str, Any] = {"limani.nodes.k8s_node_image": {"images": ["nginx"]}}
 SHELLS = ("local", "loopback")
 
-NODE = {"changed": True, "failed": False, "state": "present", "reason": "", "bytes": 5, "seconds": 0.1, "source": "upload"}
+NODE = {
+    "changed": True,
+    "failed": False,
+    "state": "present",
+    "reason": "",
+    "bytes": 5,
+    "seconds": 0.1,
+    "source": "upload",
+}
 RESULT = {
     "changed": True,
     "images": [{"reference": "docker.io/library/nginx:latest"}],

@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Run molecule's scenarios on a real cluster, with the collection as it ships.
+#
+#   scripts/molecule.sh [SCENARIO...]        (default: all)
+#
+# Needs root (the cluster). With LIMANI_TEST_CLUSTER=NAME the lab cluster of that name is used and kept (made if there is
+# none), which saves its start while developing.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+[ -d .venv/bin ] && PATH=$PWD/.venv/bin:$PATH
+state=$(mktemp -d "${TMPDIR:-/tmp}/limani-molecule.XXXXXX")
+trap 'rm -rf "$state"' EXIT
+export MOLECULE_STATE=$state
+# Ansible and molecule keep what they note here too, not in the user's folders.
+export ANSIBLE_HOME=$state/ansible MOLECULE_EPHEMERAL_DIRECTORY=
+unset MOLECULE_EPHEMERAL_DIRECTORY
+COLLECTION_TREE=$(scripts/collection_tree.sh "$state/tree")
+export COLLECTION_TREE
+mkdir -p "$state/inventory"
+# Modules run by the Python that has the library; "nodes" joins when the cluster is there.
+cat >"$state/inventory/localhost.yml" <<YAML
+all:
+  hosts:
+    localhost:
+      ansible_connection: local
+      ansible_python_interpreter: $(command -v python3)
+YAML
+
+if [ $# = 0 ]; then
+    molecule test --all
+else
+    destroy() { molecule destroy --scenario-name default || true; rm -rf "$state"; }
+    trap destroy EXIT
+    molecule create --scenario-name default
+    for scenario in "$@"; do
+        for action in prepare converge idempotence verify cleanup; do
+            [ -e "molecule/$scenario/$action.yml" ] || [ $action = idempotence ] || continue
+            molecule $action --scenario-name "$scenario"
+        done
+    done
+fi
