@@ -47,7 +47,7 @@ demo-images: setup  ## Build the images the demo seeds; prints the archive's pat
 
 .PHONY: site
 site: setup  ## Build the documentation into site/
-	@$(PYTHON) -m mkdocs build --strict
+	@NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict --quiet
 
 .PHONY: docs
 docs: setup  ## Regenerate the generated parts of the documentation

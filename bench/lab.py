@@ -17,6 +17,7 @@ from typing import Any
 from images.agent import build as agent_image
 from limani.cluster.native import cgroups
 from limani.cluster.native.cluster import NativeCluster
+from limani.errors import CommandFailed
 
 LIMANI = [sys.executable, "-m", "limani.cli.main"]
 
@@ -96,7 +97,10 @@ class Lab:
             ctr = [f"{self.cluster.spec.binaries}/ctr", "--namespace=k8s.io", "images", "import", "--all-platforms"]
             command = self.cluster.command(node, [*ctr, "--digests", "--snapshotter=overlayfs", "-"])
             with subprocess.Popen(["cat", str(archive)], stdout=subprocess.PIPE) as cat:
-                subprocess.run(command, stdin=cat.stdout, check=True, stdout=subprocess.DEVNULL)
+                # It warns of old cgroups at every call; its errors come with the exit code.
+                done = subprocess.run(command, stdin=cat.stdout, capture_output=True, text=True, check=False)
+                if done.returncode:
+                    raise CommandFailed(f"ctr images import failed on {node}: {done.stderr.strip()[-800:]}")
 
         with ThreadPoolExecutor(len(self.nodes)) as pool:
             list(pool.map(one, self.nodes))

@@ -23,6 +23,9 @@ nft:nftables:services of lab clusters
 iptables:iptables:ports of pods
 conntrack:conntrack:services of lab clusters
 nsenter:util-linux:nodes of lab clusters
+mount:mount:nodes of lab clusters
+modprobe:kmod:networks of lab clusters
+mkfs.ext4:e2fsprogs:disks of limited size
 sysctl:procps:networks of lab clusters
 runc:runc:starts containers
 mmdebstrap:mmdebstrap:builds images from Debian packages
