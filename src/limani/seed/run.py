@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from limani import wire
@@ -138,8 +139,7 @@ class Run:
         pause = 0.2
         while True:
             try:
-                request = await self._request(step, extra)
-                async with self._fleet.agent(step.node).seed(request) as events:
+                async with aclosing(self._stream(step, extra)) as events:
                     async for event in events:
                         heard, pause = time.monotonic(), 0.2
                         if await self._event(step.node, event, outcome, redirects < REDIRECTS):
@@ -157,6 +157,17 @@ class Run:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 2.0)
                 await self._fleet.refresh(step.node)
+
+    async def _stream(self, step: Step, extra: Sequence[str]) -> AsyncGenerator[wire.AnyEvent]:
+        """The events of one stream; the uploads it asked for end with it, the next one asks anew."""
+        request = await self._request(step, extra)
+        try:
+            async with self._fleet.agent(step.node).seed(request) as events:
+                async for event in events:
+                    yield event
+        finally:
+            for task in [task for task in self._tasks if task.get_name().startswith(f"{step.node} ")]:
+                task.cancel()
 
     async def _answering(self, name: str) -> None:
         """Wait until an agent answers (it may be starting again right now), or is given up."""
