@@ -8,6 +8,7 @@ distribution specification v1.1, section "Pulling manifests" (tag: 128; registry
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass, replace
 
@@ -25,7 +26,8 @@ _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
 _IDENTIFIER = re.compile(r"[0-9a-f]{64}\Z")
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@functools.total_ordering
+@dataclass(frozen=True, slots=True)
 class Reference:
     """A fully qualified reference. At least one of ``tag`` and ``digest`` is set when it came from ``parse``."""
 
@@ -53,6 +55,10 @@ class Reference:
         registry, repository = _split(head + slash + last)
         _check_name(text, registry, repository)
         return cls(registry, repository, tag if colon else None if at else "latest", digest if at else None)
+
+    def __lt__(self, other: Reference) -> bool:
+        """References sort as their texts do, whether they have a tag, a digest or both."""
+        return str(self) < str(other)
 
     @property
     def name(self) -> str:

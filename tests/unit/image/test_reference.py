@@ -126,6 +126,14 @@ def test_changed_tag_and_digest() -> None:
         reference.with_tag("no spaces")
 
 
+def test_order() -> None:
+    """References of all kinds can be sorted together."""
+    texts = [f"a@{D}", "b:2", "a:1", f"a:1@{D}", "r.example/x"]
+    found = sorted(Reference.parse(text) for text in texts)
+    assert [str(reference) for reference in found] == sorted(str(Reference.parse(text)) for text in texts)
+    assert Reference.parse("a") <= Reference.parse("a")
+
+
 _component = st.from_regex(r"[a-z0-9]{1,6}((\.|_|__|-{1,3})[a-z0-9]{1,6}){0,2}", fullmatch=True)
 _registry = st.from_regex(r"[a-z0-9]{1,8}\.[A-Za-z]{1,5}(:[0-9]{1,5})?", fullmatch=True)
 _tag = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,20}", fullmatch=True)
