@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import os
 import shutil
 import sys
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 """The repository."""
+
+UNUSED_S = 3600
+"""Results of other inputs that nobody has used for so long are removed."""
 
 _SKIP = {"__pycache__", "_pb"}  # made from what is hashed anyway
 
@@ -39,14 +45,34 @@ def key(*parts: str | Path) -> str:
 def _files(path: Path) -> Iterable[Path]:
     if path.is_file():
         return [path]
-    found = (p for p in path.rglob("*") if p.is_file() and p.suffix != ".pyc" and not _SKIP.intersection(p.parts))
-    return sorted(found)
+    files = (p for p in path.rglob("*") if p.is_file() and p.suffix != ".pyc" and not _SKIP.intersection(p.parts))
+    return sorted(files)
+
+
+@contextlib.contextmanager
+def locked(name: str) -> Iterator[None]:
+    """Only one process at a time builds a kind of image; the next one then finds it built."""
+    with (folder() / f".{name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def found(target: Path) -> bool:
+    """Whether a result is there; it then counts as just used."""
+    try:
+        os.utime(target)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def forget_older(pattern: str, keep: Path) -> None:
-    """Remove what earlier inputs left behind under the same name pattern."""
+    """Remove what earlier inputs left behind under the same name pattern, unless it was used within the hour.
+
+    Another checkout on this machine may be about to use it.
+    """
     for path in folder().glob(pattern):
-        if path != keep:
+        if path != keep and time.time() - path.stat().st_mtime > UNUSED_S:
             _remove(path)
 
 

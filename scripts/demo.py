@@ -96,13 +96,12 @@ def demo(steps: Steps) -> int:
 
 
 def cluster() -> Path:
-    """Path of the kubeconfig of a cluster that runs; made unless it is there."""
+    """Path of the kubeconfig of a cluster that runs; made unless it is there, made anew if it does not run."""
     limani = [sys.executable, "-m", "limani.cli.main", "cluster"]
-    listed = subprocess.run([*limani, "list", "-o", "json"], check=True, capture_output=True, stdin=subprocess.DEVNULL)
-    if CLUSTER not in {entry["name"] for entry in json.loads(listed.stdout)}:
+    if subprocess.run([*limani, "status", CLUSTER], check=False, capture_output=True).returncode:
+        run([*limani, "delete", CLUSTER])
         binaries = os.environ.get("LIMANI_BINARIES")
-        options = ["--binaries", binaries] if binaries else []
-        run([*limani, "create", CLUSTER, "--nodes", "3", *options])
+        run([*limani, "create", CLUSTER, "--nodes", "3", *(["--binaries", binaries] if binaries else [])])
     path = subprocess.run([*limani, "kubeconfig", CLUSTER, "--path"], check=True, capture_output=True, text=True)
     return Path(path.stdout.strip())
 

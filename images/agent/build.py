@@ -116,7 +116,7 @@ def base_root(suite: Suite) -> Path:
     here = Path(__file__).resolve().parent
     name = cache.key(suite.name, *packages, here.parent / "debian.py", here / "build.py", debian.architecture())
     target = cache.folder() / f"agent-base-{name}"
-    if target.exists():
+    if cache.found(target):
         return target
     cache.say(f"agent image: Debian {suite.name} with Python {suite.python}")
     with tempfile.TemporaryDirectory(dir=cache.folder()) as work:
@@ -141,7 +141,7 @@ def dependencies_root(suite: Suite, base: Path) -> Path:
     here = Path(__file__).resolve().parent.parent
     name = cache.key(base.name, *wanted, here / "wheels.py", "stripped" if shutil.which("strip") else "as they are")
     target = cache.folder() / f"agent-dependencies-{name}"
-    if target.exists():
+    if cache.found(target):
         return target
     cache.say(f"agent image: {', '.join(wanted)}")
     with tempfile.TemporaryDirectory(dir=cache.folder()) as work:
@@ -167,12 +167,17 @@ def build(suite: Suite = DEFAULT_SUITE) -> Path:
     Raises HostUnsuitable where mmdebstrap or the rights it needs are missing, CommandFailed when a tool fails.
     """
     os.environ["SOURCE_DATE_EPOCH"] = str(EPOCH)
+    with cache.locked("agent"):
+        return _build(suite)
+
+
+def _build(suite: Suite) -> Path:
     base = base_root(suite)
     dependencies = dependencies_root(suite, base)
     sources = [cache.ROOT / name for name in wheels.OWN]
     name = cache.key(base.name, dependencies.name, *sources, Path(__file__))
     target = cache.folder() / f"agent-{name}.tar"
-    if target.exists():
+    if cache.found(target):
         return target
     cache.say(f"agent image: {reference()}")
     with tempfile.TemporaryDirectory(dir=cache.folder()) as work:

@@ -74,9 +74,14 @@ def build(suite: Suite = DEFAULT_SUITE) -> Path:
     Raises HostUnsuitable where mmdebstrap or the rights it needs are missing, CommandFailed when a tool fails.
     """
     os.environ["SOURCE_DATE_EPOCH"] = str(EPOCH)
+    with cache.locked("demo"):
+        return _build(suite)
+
+
+def _build(suite: Suite) -> Path:
     name = cache.key(suite.name, debian.architecture(), HERE, HERE.parent / "debian.py")
     target = cache.folder() / f"demo-{name}.tar"
-    if target.exists():
+    if cache.found(target):
         return target
     with tempfile.TemporaryDirectory(dir=cache.folder()) as folder:
         work = Path(folder)

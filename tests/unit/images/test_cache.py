@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -39,11 +41,26 @@ def test_key_leaves_out_what_is_generated(tmp_path: Path) -> None:
 
 
 def test_forget_older(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only earlier results of the same kind go, files and folders."""
+    """Only results of the same kind that nobody has used lately go, files and folders."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     folder = cache.folder()
-    for name in ("agent-1.tar", "agent-2.tar", "demo-1.tar"):
+    for name in ("agent-1.tar", "agent-2.tar", "agent-new.tar", "demo-1.tar"):
         (folder / name).touch()
     (folder / "agent-3.tar").mkdir()
+    old = time.time() - 2 * cache.UNUSED_S
+    for name in ("agent-1.tar", "agent-2.tar", "agent-3.tar", "demo-1.tar"):
+        os.utime(folder / name, (old, old))
     cache.forget_older("agent-*.tar", folder / "agent-2.tar")
-    assert sorted(path.name for path in folder.iterdir()) == ["agent-2.tar", "demo-1.tar"]
+    assert sorted(path.name for path in folder.iterdir()) == ["agent-2.tar", "agent-new.tar", "demo-1.tar"]
+
+
+def test_what_is_found_counts_as_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A result another checkout has just found survives the next build here."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    kept, target = cache.folder() / "agent-1.tar", cache.folder() / "agent-2.tar"
+    assert not cache.found(kept)
+    kept.touch()
+    os.utime(kept, (0, 0))
+    assert cache.found(kept)
+    cache.forget_older("agent-*.tar", target)
+    assert kept.exists()
