@@ -99,7 +99,7 @@ def cluster() -> Path:
     """Path of the kubeconfig of a cluster that runs; made unless it is there, made anew if it does not run."""
     limani = [sys.executable, "-m", "limani.cli.main", "cluster"]
     if subprocess.run([*limani, "status", CLUSTER], check=False, capture_output=True).returncode:
-        run([*limani, "delete", CLUSTER])
+        subprocess.run([*limani, "delete", CLUSTER], check=True, stdout=subprocess.DEVNULL)
         binaries = os.environ.get("LIMANI_BINARIES")
         run([*limani, "create", CLUSTER, "--nodes", "3", *(["--binaries", binaries] if binaries else [])])
     path = subprocess.run([*limani, "kubeconfig", CLUSTER, "--path"], check=True, capture_output=True, text=True)
