@@ -1,1 +1,1 @@
-"""Lab clusters on this machine behind one interface (:mod:`limani.cluster.backend`); ``native`` is the first backend."""
+"""Lab clusters on this machine, behind one interface (:mod:`limani.cluster.backend`)."""

@@ -28,7 +28,11 @@ _COMMANDS = {
     "mkfs.ext4": ("e2fsprogs", "disks of limited size (--node-disk)", False),
     "modprobe": ("kmod", "loading kernel modules", False),
     "dockerd": ("docker.io", "Docker on nodes (--docker); it need not run", False),
-    "go": ("golang (or go.dev/dl; the version go.mod asks for)", "compiling binaries where none can be downloaded", False),
+    "go": (
+        "golang (or go.dev/dl; the version go.mod asks for)",
+        "compiling binaries where none can be downloaded",
+        False,
+    ),
 }
 _MEMORY_BYTES = 2 << 30
 
@@ -44,7 +48,11 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
 
 def examine() -> list[Check]:
     """Look at everything; changes nothing."""
-    checks = [_root(), *(_command(name) for name in _COMMANDS), *(_module(name) for name in ("cryptography", "supervisor"))]
+    checks = [
+        _root(),
+        *(_command(name) for name in _COMMANDS),
+        *(_module(name) for name in ("cryptography", "supervisor")),
+    ]
     return [*checks, *(check() for check in _KERNEL), _state_folder(), _memory()]
 
 
@@ -79,7 +87,9 @@ def _cgroups() -> Check:
                 hint = "Give the container or slice Limani runs in these controllers."
                 return Check(name="cgroups", state="missing", found=f"v2 without {', '.join(lacking)}", hint=hint)
     except HostUnsuitable as error:
-        return Check(name="cgroups", state="missing", found=error.message, hint="mount -t cgroup2 cgroup2 /sys/fs/cgroup")
+        return Check(
+            name="cgroups", state="missing", found=error.message, hint="mount -t cgroup2 cgroup2 /sys/fs/cgroup"
+        )
     return Check(name="cgroups", state="ok", found=f"v{version}")
 
 
@@ -106,7 +116,9 @@ def _state_folder() -> Check:
         return Check(name="state folder", state="missing", found=f"{folder} on overlayfs", hint=hint)
     free = shutil.disk_usage(folder).free
     state, hint = ("ok", "") if free > 4 << 30 else ("optional", "Less than 4 GiB are free; images need room.")
-    return Check(name="state folder", state=state, found=f"{folder} on {kind}, {free / (1 << 30):.1f} GiB free", hint=hint)
+    return Check(
+        name="state folder", state=state, found=f"{folder} on {kind}, {free / (1 << 30):.1f} GiB free", hint=hint
+    )
 
 
 def _memory() -> Check:

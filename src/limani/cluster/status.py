@@ -8,7 +8,7 @@ import msgspec
 class ProcessStatus(msgspec.Struct, frozen=True, kw_only=True):
     """A process of the control plane (``etcd``) or of a node (``n1/kubelet``).
 
-    ``state`` as the supervisor says it: RUNNING, STOPPED, STARTING, BACKOFF, EXITED, FATAL; UNKNOWN where nobody answers.
+    ``state`` as the supervisor says it: RUNNING, STOPPED, STARTING, BACKOFF, EXITED, FATAL; UNKNOWN if it is silent.
     """
 
     name: str
@@ -17,7 +17,7 @@ class ProcessStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """A node. ``state``: up, down, or disconnected (cable pulled). ``ready``: what the API says, ``None`` if it cannot."""
+    """A node. ``state``: up, down, or disconnected (cable pulled). ``ready``: as the API says (``None`` if silent)."""
 
     name: str
     state: str

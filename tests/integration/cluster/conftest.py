@@ -1,4 +1,4 @@
-"""What the tests of native clusters share: an image to run, kubectl, small clusters of their own, a look at the host."""
+"""What the tests of native clusters share: an image to run, kubectl, clusters of their own."""
 
 from __future__ import annotations
 

@@ -98,7 +98,9 @@ def test_a_stopped_process_stays_down_until_started(lab: NativeCluster, kubectl:
     assert lab.stop_process("kube-scheduler")
     assert not lab.stop_process("kube-scheduler")
     assert status(lab).state == "degraded"
-    kubectl("run", "waits", "--image=test.limani.dev/cluster-busybox:1", "--image-pull-policy=Never", "--", "sleep", "9")
+    kubectl(
+        "run", "waits", "--image=test.limani.dev/cluster-busybox:1", "--image-pull-policy=Never", "--", "sleep", "9"
+    )
     assert "nodeName" not in kubectl.get("pod", "waits")["spec"]
     assert lab.start_process("kube-scheduler")
     assert not lab.start_process("kube-scheduler")

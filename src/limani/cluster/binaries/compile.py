@@ -100,11 +100,26 @@ def _build(
 ) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(target.name + ".partial")
-    command = ["go", "build", "-trimpath", "-buildvcs=false", "-ldflags", linker_flags(group, version), "-o", str(partial), package]
+    command = [
+        "go",
+        "build",
+        "-trimpath",
+        "-buildvcs=false",
+        "-ldflags",
+        linker_flags(group, version),
+        "-o",
+        str(partial),
+        package,
+    ]
     progress(label)
     began = time.monotonic()
     with subprocess.Popen(
-        command, cwd=folder, env=_environment("-mod=readonly"), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=folder,
+        env=_environment("-mod=readonly"),
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
         while True:
             try:

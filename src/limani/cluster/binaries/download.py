@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-import os
 import tarfile
 import urllib.error
 import urllib.request
@@ -60,7 +59,9 @@ def download_all(target: Path, wanted: dict[str, str], mirror: str | None, progr
         single = "{binary}" in group.releases
         work += [(group, binary) for binary in (lacking if single else lacking[:1])]
     with ThreadPoolExecutor(4) as pool:
-        jobs = [pool.submit(_one, target, group, wanted[group.name], binary, mirror, progress) for group, binary in work]
+        jobs = [
+            pool.submit(_one, target, group, wanted[group.name], binary, mirror, progress) for group, binary in work
+        ]
         for job in jobs:
             job.result()
 
@@ -92,11 +93,19 @@ def _fetch(address: str, target: Path) -> str:
     """Stream into a file; returns the sha256 in hexadecimal."""
     target.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
-    with urllib.request.urlopen(address, timeout=_STALL_S) as answer, target.open("wb") as file:
+    with _open(address, _STALL_S) as answer, target.open("wb") as file:
         while chunk := answer.read(_CHUNK):
             digest.update(chunk)
             file.write(chunk)
     return digest.hexdigest()
+
+
+def _open(address: str, timeout_s: float) -> http.client.HTTPResponse:
+    """A GET; redirects and proxies of the environment are followed. ``timeout_s`` is for each wait."""
+    if urlsplit(address).scheme not in ("http", "https"):
+        raise BinariesUnavailable(f"{address} is not an http or https address.", url=address)
+    answer: http.client.HTTPResponse = urllib.request.urlopen(address, timeout=timeout_s)  # noqa: S310
+    return answer
 
 
 def _checksum(group: Group, version: str, binary: str, mirror: str | None, timeout_s: float) -> str:
@@ -104,7 +113,7 @@ def _checksum(group: Group, version: str, binary: str, mirror: str | None, timeo
     address = url(group, version, binary, mirror)
     folder, _, name = address.rpartition("/")
     listed = f"{folder}/SHA256SUMS" if group.name not in _CHECKSUM else address + _CHECKSUM[group.name]
-    with urllib.request.urlopen(listed, timeout=timeout_s) as answer:
+    with _open(listed, timeout_s) as answer:
         text = answer.read(_CHUNK).decode("ascii", "replace")
     for line in text.splitlines():
         words = line.split()
@@ -130,7 +139,7 @@ def _unpack(archive: Path, target: Path, group: Group) -> None:
                 while chunk := content.read(_CHUNK):
                     file.write(chunk)
             partial.chmod(0o755)
-            os.replace(partial, place)
+            partial.replace(place)
             del wanted[place.name]
     if wanted:
         raise BinariesUnavailable(f"{archive.name} does not hold {', '.join(wanted)}.")

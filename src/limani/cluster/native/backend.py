@@ -13,8 +13,8 @@ from pathlib import Path
 import msgspec
 
 from limani.cluster import paths, subnets
-from limani.cluster.backend import CREATE_TIMEOUT_S, Progress
-from limani.cluster.binaries import provide
+from limani.cluster.backend import CREATE_TIMEOUT_S, Facts, Progress
+from limani.cluster.binaries import provide, versions
 from limani.cluster.native import cgroups, logs, network, settings
 from limani.cluster.native.cluster import NativeCluster, await_true
 from limani.cluster.native.layout import Layout
@@ -26,6 +26,11 @@ from limani.cluster.native.steps import Context, run_steps
 from limani.cluster.spec import Request, Spec, check_name
 from limani.cluster.status import ClusterStatus
 from limani.errors import ClusterExists, ClusterUnknown, HostUnsuitable, LimaniError, TimedOut
+
+_FACTS = (
+    *("nodes", "kubernetes_version", "docker", "node_subnet", "pod_subnet", "service_subnet", "api_port"),
+    "node_disks",
+)
 
 
 class NativeBackend:
@@ -63,6 +68,44 @@ class NativeBackend:
         """Import an image archive into containerd of the nodes."""
         NativeCluster.open(name).load(archive, nodes)
 
+    def facts(self, name: str) -> Facts | None:
+        """What was settled."""
+        return _facts(spec) if (spec := _readable(name)) else None
+
+    def plan(self, request: Request) -> Facts:
+        """What would be settled; binaries that are not here are not fetched for it."""
+        need_root()
+        version = versions(request.kubernetes_version)["kubernetes"]
+        if request.binaries:
+            provide(request.binaries, request.kubernetes_version, progress=lambda _: None)
+        return _facts(plan(request, Path(request.binaries or "/"), version))
+
+    def repairs(self, name: str) -> list[str]:
+        """What :meth:`repair` would do."""
+        from limani.cluster.native import repair
+
+        cluster = NativeCluster.open(name)
+        return repair.needed(cluster, status(cluster))
+
+    def repair(self, name: str, *, progress: Progress, timeout_s: float = CREATE_TIMEOUT_S) -> list[str]:
+        """Make the cluster whole; what cannot be started again is made again from the recorded spec."""
+        from limani.cluster.native import repair
+
+        need_root()
+        cluster = NativeCluster.open(name)
+        steps = repair.needed(cluster, status(cluster))
+        if steps != [repair.AGAIN]:
+            repair.start(cluster, steps, progress=progress, timeout_s=timeout_s)
+            return steps
+        progress(f"Nothing of cluster {name} runs; making it again from what is recorded")
+        delete(name)
+        self.create(repair.request_of(cluster.spec), progress=progress, timeout_s=timeout_s)
+        return steps
+
+
+def _facts(spec: Spec) -> Facts:
+    return {name: value for name, value in msgspec.to_builtins(spec).items() if name in _FACTS}
+
 
 def need_root() -> None:
     """Raise :class:`HostUnsuitable` without root: namespaces, mounts and links need it."""
@@ -98,6 +141,7 @@ def create(
         cluster = NativeCluster(settle(request, binaries, version))
         try:
             run_steps(Context(cluster, time.monotonic() + timeout_s, progress))
+            cluster.layout.complete.touch()
         except BaseException as error:
             if isinstance(error, LimaniError):
                 error.fields["logs"] = logs.tails(cluster.layout, lines=20)
@@ -113,36 +157,48 @@ def settle(request: Request, binaries: Path, version: str) -> Spec:
     with machine_lock():
         if layout.spec.exists():
             raise _exists(request.name)
-        others = [NativeCluster.open(name).spec for name in names()]
-        taken = subnets.routed()
-        for other in others:
-            taken += [IPv4Network(net) for net in (other.node_subnet, other.pod_subnet, other.service_subnet)]
-        chosen = {}
-        for field in subnets.POOLS:
-            chosen[field] = subnets.choose(field, getattr(request, field), taken)
-            taken.append(chosen[field])
-        used = {other.index for other in others}
-        links = network.links()
-        index = next(i for i in range(1000) if i not in used and f"lm{i}" not in links)
-        spec = Spec(
-            name=request.name,
-            index=index,
-            nodes=request.nodes,
-            kubernetes_version=version,
-            docker=request.docker,
-            dockerd=_dockerd(binaries) if request.docker else "",
-            node_subnet=str(chosen["node_subnet"]),
-            pod_subnet=str(chosen["pod_subnet"]),
-            service_subnet=str(chosen["service_subnet"]),
-            api_port=subnets.free_port(request.api_port),
-            binaries=str(binaries),
-            mirror=request.mirror,
-            node_disks=request.node_disks,
-        )
+        spec = plan(request, binaries, version)
         layout.state.mkdir(parents=True, exist_ok=True, mode=0o711)
         write_private(layout.spec, msgspec.json.format(msgspec.json.encode(spec)))
         settings.prepare()
     return spec
+
+
+def plan(request: Request, binaries: Path, version: str) -> Spec:
+    """What :func:`settle` would record, given the clusters and networks of this machine now. Changes nothing."""
+    others = [spec for name in names() if (spec := _readable(name))]
+    taken = subnets.routed()
+    for other in others:
+        taken += [IPv4Network(net) for net in (other.node_subnet, other.pod_subnet, other.service_subnet)]
+    chosen = {}
+    for field in subnets.POOLS:
+        chosen[field] = subnets.choose(field, getattr(request, field), taken)
+        taken.append(chosen[field])
+    used = {other.index for other in others}
+    links = network.links()
+    return Spec(
+        name=request.name,
+        index=next(i for i in range(1000) if i not in used and f"lm{i}" not in links),
+        nodes=request.nodes,
+        kubernetes_version=version,
+        docker=request.docker,
+        dockerd=_dockerd(binaries) if request.docker else "",
+        node_subnet=str(chosen["node_subnet"]),
+        pod_subnet=str(chosen["pod_subnet"]),
+        service_subnet=str(chosen["service_subnet"]),
+        api_port=subnets.free_port(request.api_port),
+        binaries=str(binaries),
+        mirror=request.mirror,
+        node_disks=request.node_disks,
+    )
+
+
+def _readable(name: str) -> Spec | None:
+    """The spec of a cluster; ``None`` if it is damaged or being deleted: that must not stand in another's way."""
+    try:
+        return NativeCluster.open(name).spec
+    except ClusterUnknown:
+        return None
 
 
 def _exists(name: str) -> ClusterExists:
@@ -173,11 +229,7 @@ def _delete(name: str, lock: Path) -> bool:
     # The control plane first: nobody shall bring a node back meanwhile.
     kill_all(lambda: cgroups.processes(name, "control"))
     kill_all(lambda: cgroups.processes(name))
-    try:
-        spec = NativeCluster.open(name).spec
-    except ClusterUnknown:
-        spec = None
-    if spec:
+    if spec := _readable(name):
         for node in spec.node_list:
             network.down_node(spec, node)
         network.down_host(spec)

@@ -139,5 +139,11 @@ def _delegate(folder: Path) -> None:
         )
     enabled = (folder / "cgroup.subtree_control").read_text().split()
     wanted = [c for c in (*_REQUIRED_V2, "io", "hugetlb") if c in available and c not in enabled]
-    for controller in wanted:
-        (folder / "cgroup.subtree_control").write_text(f"+{controller}")
+    try:
+        for controller in wanted:
+            (folder / "cgroup.subtree_control").write_text(f"+{controller}")
+    except OSError as error:
+        raise HostUnsuitable(
+            f"The cgroup {folder} does not hand its controllers on: {error}.",
+            hint="In a container: start it so that its processes sit in a leaf below the root of its cgroup namespace.",
+        ) from error

@@ -112,7 +112,19 @@ class NativeCluster:
         self.root(node)
         init = self.init(node)
         assert init is not None
-        enter = ["nsenter", "-t", str(init.pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wd"]
+        enter = [
+            "nsenter",
+            "-t",
+            str(init.pid),
+            "--mount",
+            "--uts",
+            "--ipc",
+            "--net",
+            "--pid",
+            "--cgroup",
+            "--root",
+            "--wd",
+        ]
         return [*enter, "/usr/bin/env", f"PATH={self.spec.binaries}:{os.environ.get('PATH', '')}", *arguments]
 
     def exec(self, node: str, arguments: Sequence[str], *, stdin: str | None = None, timeout_s: float = 60) -> str:
@@ -189,7 +201,7 @@ class NativeCluster:
         return init is not None
 
     def connect_node(self, name: str, *, connected: bool) -> bool:
-        """Plug a node's network cable in, or pull it; false if it was so. Raises as :meth:`root` while the node is off."""
+        """Plug a node's network cable in, or pull it; false if it was so. Raises as :meth:`root` if it is off."""
         self.root(name)
         node = self.node(name)
         if network.link_is_up(node) == connected:

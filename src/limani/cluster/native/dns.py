@@ -1,4 +1,4 @@
-"""A DNS question asked from inside a node (RFC 1035): is the cluster's DNS answering?"""
+"""A DNS question asked from inside a node (RFC 1035): whether the cluster's DNS answers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def answers(netns: str, server: str, name: str, *, timeout_s: float = 0.5) -> bo
     if len(answer) < 12:
         return False
     got, flags, _, records = struct.unpack(">HHHH", answer[:8])
-    return got == number and flags & 0x0F == 0 and records > 0
+    return bool(got == number and flags & 0x0F == 0 and records > 0)
 
 
 def query(number: int, name: str) -> bytes:

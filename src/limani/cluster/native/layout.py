@@ -45,7 +45,6 @@ class NodeLayout:
         """``/proc/PID/stat`` of the node's PID 1 as it was at boot (proc(5)): its PID and start time on the host."""
         return self.run / "stat"
 
-
     @property
     def off_file(self) -> Path:
         """Present while the node was switched off on purpose."""
@@ -69,6 +68,11 @@ class Layout:
     def spec(self) -> Path:
         """The settled spec; a cluster exists when this file does."""
         return self.state / "spec.json"
+
+    @property
+    def complete(self) -> Path:
+        """Present once the cluster has been created to the end."""
+        return self.state / "complete"
 
     @property
     def pki(self) -> Path:

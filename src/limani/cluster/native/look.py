@@ -8,7 +8,6 @@ from pathlib import Path
 from limani.cluster.native import cgroups, network
 from limani.cluster.native import node as nodes
 from limani.cluster.native.cluster import NativeCluster, parallel
-
 from limani.cluster.native.steps import is_ready
 from limani.cluster.native.supervisor import Program, Supervisor
 from limani.cluster.spec import Node
@@ -117,8 +116,8 @@ def _host_pid(pid: int, outside: dict[int, int] | None) -> int:
 
 def _overall(processes: list[ProcessStatus], found: list[NodeStatus]) -> str:
     every = processes + [process for node in found for process in node.processes]
-    if all(process.state == "RUNNING" for process in every) and all(node.ready and node.state == "up" for node in found):
+    if all(process.state == "RUNNING" for process in every) and all(
+        node.ready and node.state == "up" for node in found
+    ):
         return "running"
     return "degraded" if any(process.pid for process in every) else "stopped"
-
-

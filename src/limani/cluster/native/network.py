@@ -64,7 +64,7 @@ table ip {spec.nft_table} {{
 
 
 def up_node(spec: Spec, node: Node) -> None:
-    """A fresh namespace with the node's eth0 on the bridge, routes to every pod network and from the host to its own."""
+    """A fresh namespace: the node's eth0 on the bridge, routes to all pod networks, the host's route to the node's."""
     down_node(spec, node)
     others = [f"route replace {n.pod_subnet} via {n.address}" for n in spec.node_list if n != node]
     prefix = spec.node_subnet.split("/")[1]
@@ -159,7 +159,7 @@ def in_netns(netns: str, work: Callable[[], T]) -> T:
             finally:
                 os.close(descriptor)
             result.append(work())
-        except BaseException as error:  # handed to the caller's thread
+        except BaseException as error:  # noqa: BLE001 (handed to the caller's thread)
             failure.append(error)
 
     thread = threading.Thread(target=body)

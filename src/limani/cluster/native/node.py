@@ -48,7 +48,11 @@ def write(spec: Spec, layout: Layout, node: Node, host: Host) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     for folder in (here.etc / "work", here.disk, here.log / "limani", here.run):
         folder.mkdir(parents=True, exist_ok=True)
-    for name, target in ((f"{node.name}.crt", "kubelet.crt"), (f"{node.name}.key", "kubelet.key"), ("ca.crt", "ca.crt")):
+    for name, target in (
+        (f"{node.name}.crt", "kubelet.crt"),
+        (f"{node.name}.key", "kubelet.key"),
+        ("ca.crt", "ca.crt"),
+    ):
         _copy(layout.pki / name, etc / "kubernetes/pki" / target)
     _copy(layout.pki / f"{node.name}.kubeconfig", etc / "kubernetes/kubelet.kubeconfig")
     _copy(layout.pki / "proxy.kubeconfig", etc / "kubernetes/kube-proxy.kubeconfig")
@@ -205,8 +209,8 @@ def resolv_conf(spec: Spec, upstream: list[str]) -> str:
 def boot_script(spec: Spec, layout: Layout, node: Node, host: Host) -> str:
     """The script that boots the node, in three stages, each replacing the one before.
 
-    ``outside`` puts itself into the node's cgroups and network; ``leaf`` steps into a leaf (cgroup v2 wants processes
-    there) and opens the other namespaces; ``inside`` is PID 1: it mounts what is the node's own and becomes supervisord.
+    ``outside`` enters the node's cgroups and network; ``leaf`` steps into a leaf (cgroup v2 wants processes
+    there) and opens the other namespaces; ``inside`` is PID 1, mounts the node's own files and becomes supervisord.
     """
     here = layout.node(node.name)
     folders = [h.path / "limani" / spec.name / node.name for h in host.hierarchies]

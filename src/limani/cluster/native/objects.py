@@ -27,14 +27,16 @@ def dns(spec: Spec) -> list[tuple[str, Document]]:
     (kubernetes.io/docs/concepts/services-networking/service, "Services without selectors").
     """
     namespace, name = "kube-system", "kube-dns"
-    ports = [{"name": n, "port": 53, "protocol": p, "targetPort": DNS_PORT} for n, p in (("dns", "UDP"), ("dns-tcp", "TCP"))]
-    service = {
+    ports = [
+        {"name": n, "port": 53, "protocol": p, "targetPort": DNS_PORT} for n, p in (("dns", "UDP"), ("dns-tcp", "TCP"))
+    ]
+    service: Document = {
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": {"name": name, "labels": {**_LABELS, "k8s-app": name}},
         "spec": {"clusterIP": spec.dns_service, "ports": ports},
     }
-    endpoints = {
+    endpoints: Document = {
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",
         "metadata": {

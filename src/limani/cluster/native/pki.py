@@ -1,4 +1,7 @@
-"""Certificates of a cluster: one authority for Kubernetes, one for etcd (RFC 5280, kubernetes.io/docs/setup/best-practices/certificates)."""
+"""Certificates of a cluster: one authority for Kubernetes, one for etcd (RFC 5280).
+
+Which there are: kubernetes.io/docs/setup/best-practices/certificates.
+"""
 
 from __future__ import annotations
 
@@ -61,12 +64,12 @@ class Authority:
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(signs_certificates=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
-            )
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
         )
         if hosts:
-            builder = builder.add_extension(x509.SubjectAlternativeName([_host(host) for host in hosts]), critical=False)
+            builder = builder.add_extension(
+                x509.SubjectAlternativeName([_host(host) for host in hosts]), critical=False
+            )
         return _pair(builder.sign(self._key, hashes.SHA256()), key)
 
 
@@ -75,9 +78,7 @@ def signing_key(folder: Path, name: str) -> None:
     if (folder / f"{name}.pub").exists():
         return
     key = ec.generate_private_key(ec.SECP256R1())
-    public = key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     write_private(folder / f"{name}.key", _pem(key))
     write_private(folder / f"{name}.pub", public)
 

@@ -1,6 +1,6 @@
 """Settings of the whole machine that a cluster changes, kept to be put back when the last cluster goes.
 
-The kubelet sets some kernel parameters itself (pkg/kubelet/cm, setupKernelTunables); forwarding is needed by the bridge.
+The kubelet sets some kernel parameters itself (pkg/kubelet/cm, setupKernelTunables); the bridge needs forwarding.
 """
 
 from __future__ import annotations
@@ -70,4 +70,4 @@ def boot_id() -> str:
 
 
 def _bridges() -> bool:
-    return json.loads(run(["ip", "-j", "link", "show", "type", "bridge"]) or "[]") != []
+    return bool(json.loads(run(["ip", "-j", "link", "show", "type", "bridge"]) or "[]"))

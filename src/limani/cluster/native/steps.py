@@ -122,7 +122,8 @@ def _objects(context: Context) -> None:
         api.apply(path, document)
 
 
-def _ready(context: Context) -> None:
+def await_ready(context: Context) -> None:
+    """Wait until all nodes are Ready and DNS answers on each. Raises :class:`TimedOut`."""
     cluster = context.cluster
     waiting = {node.name for node in cluster.spec.node_list}
     try:
@@ -155,5 +156,5 @@ STEPS = (
     Step("Boot the nodes", _nodes),
     Step("Wait for the API server", _api),
     Step("Register nodes and DNS", _objects),
-    Step("Wait until nodes are Ready and DNS answers", _ready),
+    Step("Wait until nodes are Ready and DNS answers", await_ready),
 )
