@@ -14,7 +14,7 @@ from limani.cluster.spec import Request
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[NativeCluster]:
-    """The cluster: n1, n2, n3. A running one named by LIMANI_TEST_CLUSTER is used and kept (faster while developing)."""
+    """The cluster: n1, n2, n3. One named by LIMANI_TEST_CLUSTER is used and kept (faster while developing)."""
     native = backend.get("native")
     name = os.environ.get("LIMANI_TEST_CLUSTER")
     if name and name in native.names():

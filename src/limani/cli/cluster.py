@@ -60,7 +60,9 @@ def cluster() -> None:
 @click.option("--pod-subnet", help="IPv4 network of the pods; chosen free by default.")
 @click.option("--service-subnet", help="IPv4 network of the Services; chosen free by default.")
 @click.option("--api-port", type=int, help="Port of the API server; chosen free by default.")
-@click.option("--node-disk", multiple=True, metavar="[NODE=]SIZE", help="Limit the disk of all nodes or of one (n2=300M).")
+@click.option(
+    "--node-disk", multiple=True, metavar="[NODE=]SIZE", help="Limit the disk of all nodes or of one (n2=300M)."
+)
 @click.option("--binaries", type=click.Path(), help="Folder with the binaries; else the cache, a download, a compiler.")
 @click.option("--mirror", help="Download the binaries from here instead of the projects' own sites.")
 @click.option("--timeout", type=float, default=120, show_default=True, help="Seconds until it counts as failed.")
