@@ -24,8 +24,8 @@ from limani.engine.base import Engine
 from limani.errors import LimaniError
 
 SWEEP_S = 60.0
-GRANTED = "granted"
-"""Key of a request that came with a grant instead of a token."""
+GRANTED = "(grant)"
+"""The user of a request that came with a grant instead of a token (no user of Kubernetes has such a name)."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,11 @@ class Guarded:
         grant = request.headers.get(wire.GRANT_HEADER)
         if grant and self._grantable:
             self._grants.use(grant, request.match_info["digest"])
-            request["user"] = GRANTED
+            log.note(user=GRANTED, verb=self.action.verb)
         else:
             header = request.headers.get(wire.TOKEN_HEADER) or request.headers.get("Authorization")
-            request["user"] = (await self._guard.check(header, self.action)).user
-        request["verb"] = self.action.verb
+            who = await self._guard.check(header, self.action)
+            log.note(user=who.user, verb=self.action.verb)
         return await self._handler(request)
 
 
@@ -89,7 +89,7 @@ def _v2(service: Service) -> Iterator[Route]:
     """The routes of OCI Distribution over this node's store, with our actions."""
     stores = {patient: NodeStore(service, patient=patient) for patient in (False, True)}
     actions = {"pull": GET, "push": CREATE, "delete": DELETE}
-    for route in v2_routes(lambda request: stores[request.get("user") == GRANTED]):
+    for route in v2_routes(lambda request: stores[log.noted("user") == GRANTED]):
         grantable = route.method in ("GET", "HEAD") and route.path.endswith("/blobs/{digest}")
         # An upload thrown away is the end of something the same caller began, not a removal from the node.
         action = CREATE if "/uploads/" in route.path else actions[route.action]

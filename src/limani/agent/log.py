@@ -4,12 +4,32 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 LOG = logging.getLogger("limani.agent")
+
+_NOTES: ContextVar[dict[str, Any]] = ContextVar("notes")
+
+
+def begin() -> dict[str, Any]:
+    """Start the notes of a request: what its log line shall say (aiohttp's own way differs by version)."""
+    notes: dict[str, Any] = {}
+    _NOTES.set(notes)
+    return notes
+
+
+def note(**facts: Any) -> None:
+    """Add to the notes of the request being handled."""
+    _NOTES.get().update(facts)
+
+
+def noted(key: str) -> Any:
+    """What was noted of the request being handled."""
+    return _NOTES.get().get(key)
 
 
 def event(message: str, *, level: int = logging.INFO, **fields: Any) -> None:

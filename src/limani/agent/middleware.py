@@ -24,8 +24,10 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     try:
         return await handler(request)
     except LimaniError as error:
-        request["code"] = error.code
+        log.note(code=error.code)
         return _answer(request, error)
+    except ConnectionError:
+        return web.Response(status=499)  # nobody is left to read it
 
 
 def _answer(request: web.Request, error: LimaniError) -> web.Response:
@@ -48,6 +50,7 @@ def log_requests(node: str, metrics: Metrics) -> Middleware:
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         started = time.monotonic()
+        notes = log.begin()
         status = 499
         try:
             response = await handler(request)
@@ -70,14 +73,11 @@ def log_requests(node: str, metrics: Metrics) -> Middleware:
                     "request",
                     level=logging.INFO if status < 500 else logging.ERROR,
                     node=node,
-                    user=request.get("user", ""),
-                    verb=request.get("verb", ""),
                     method=request.method,
                     path=request.path,
                     status=status,
-                    code=request.get("code", ""),
                     ms=round((time.monotonic() - started) * 1000, 1),
-                    **request.get("facts", {}),
+                    **notes,
                 )
 
     return middleware

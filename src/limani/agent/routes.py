@@ -12,6 +12,7 @@ import msgspec
 from aiohttp import web
 
 from limani import __version__, wire
+from limani.agent import log
 from limani.agent.auth import CREATE, DELETE, GET, UPDATE, Action
 from limani.agent.grants import Grants
 from limani.agent.metrics import Metrics
@@ -132,7 +133,7 @@ class Service:
     async def remove(self, request: web.Request) -> web.Response:
         """wire.RemoveRequest -> wire.RemoveAnswer."""
         asked = await _body(request, wire.RemoveRequest)
-        request["facts"] = {"references": asked.references, "force": asked.force}
+        log.note(references=asked.references, force=asked.force)
         engine = self.engine(asked.engine)
 
         async def one(reference: str) -> bool:
@@ -143,7 +144,7 @@ class Service:
     async def pin(self, request: web.Request) -> web.Response:
         """wire.PinRequest -> wire.RemoveAnswer."""
         asked = await _body(request, wire.PinRequest)
-        request["facts"] = {"references": asked.references, "pinned": asked.pinned}
+        log.note(references=asked.references, pinned=asked.pinned)
         engine = self.engine(asked.engine)
 
         async def one(reference: str) -> bool:
@@ -157,7 +158,7 @@ class Service:
         events: asyncio.Queue[wire.Event] = asyncio.Queue()
         engine = self.engine(asked.engine)
         run = self.run(engine, asked, events.put_nowait)
-        request["facts"] = {"references": [spec.reference for spec in asked.images]}
+        log.note(references=[spec.reference for spec in asked.images])
         try:
             await run.prepare()
             response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})

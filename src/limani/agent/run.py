@@ -48,7 +48,7 @@ class Run:
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._tasks: asyncio.TaskGroup  # the run's own; exists while ``go`` does
         self._blobs: dict[str, asyncio.Task[tuple[str, int]]] = {}
-        self._users: dict[str, int] = {}  # layers not yet given to the engine, by digest
+        self._users: dict[str, int] = {}  # layers of images not yet named, by digest
         self._told: set[str] = set()
         self._held: dict[str, ExitStack] = {}
         self._heard = time.monotonic()
@@ -136,9 +136,9 @@ class Run:
                 for task in finishing:
                     await task
                 changed = await session.finish()
+            # Only now: until the image is named, a failure takes back what the engine was given.
             for layer in lacking:
-                if not self._users[layer.descriptor.digest]:
-                    self._given(layer.descriptor.digest)
+                self._done_with(layer)
         self._emit(
             wire.ImageDone(
                 reference=str(target.reference),
@@ -158,9 +158,7 @@ class Run:
         """Follow what the session found: layers may have come (another run) or gone (collected) since the plan."""
         for layer in planned:
             if layer not in lacking:
-                self._users[layer.descriptor.digest] -= 1
-                if not self._users[layer.descriptor.digest]:
-                    self._given(layer.descriptor.digest)
+                self._done_with(layer)
         for layer in lacking:
             if layer not in planned:
                 self._hold(layer.descriptor.digest, layer.descriptor.size)
@@ -174,11 +172,13 @@ class Run:
         if digest not in self._told:
             self._told.add(digest)
             self._emit(wire.BlobDone(digest, moved, source))
-        self._users[digest] -= 1
-        if not self._users[digest] and self._engine.keeps_blobs:
-            self._given(digest)
 
-    def _given(self, digest: str) -> None:
+    def _done_with(self, layer: Layer) -> None:
+        """An image has this layer; with the last image that needs it the spool may let it go."""
+        digest = layer.descriptor.digest
+        self._users[digest] -= 1
+        if self._users[digest]:
+            return
         entry = self._spool.get(digest)
         if entry is not None:
             entry.given = True
