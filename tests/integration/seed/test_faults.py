@@ -182,4 +182,3 @@ def test_interrupt_leaves_no_name_lease_or_ingest(cleaned: Seeder, archive: tupl
     assert [cleaned.leftovers(node) for node in NODES] == [[], [], []]
     again = cleaned.put(path)
     assert total(again) < 0.8 * size, "what had arrived is not sent again"
-
