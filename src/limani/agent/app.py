@@ -47,14 +47,14 @@ class Guarded:
     def __init__(self, route: Route, guard: Guard, grants: Grants) -> None:
         self.action = route.action
         self._handler, self._guard, self._grants = route.handler, guard, grants
-        self._grantable = route.grantable
+        self.grantable = route.grantable
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         """Answer, or raise Unauthenticated or Forbidden."""
         if self.action is None:
             return await self._handler(request)
         grant = request.headers.get(wire.GRANT_HEADER)
-        if grant and self._grantable:
+        if grant and self.grantable:
             self._grants.use(grant, request.match_info["digest"])
             log.note(user=GRANTED, verb=self.action.verb)
         else:

@@ -189,6 +189,8 @@ class Entry:
         if self.received == self.size and found == self.digest:
             self.verified = True
             self.close()
+            if not self.size:
+                self.path.touch()  # nothing was ever written
             self.notify()
             return
         received = self.received

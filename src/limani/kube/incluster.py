@@ -22,6 +22,7 @@ from limani.wire import AUDIENCE
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 TIMEOUT_S = 10.0
 ATTEMPTS = 4
+PAUSE_S = 0.2
 TOKEN_S = 60.0
 """The kubelet renews the account's token file; it is read again after this time."""
 
@@ -85,7 +86,7 @@ class InCluster:
                 if attempt == ATTEMPTS:
                     detail = str(error) or type(error).__name__
                     raise KubeUnreachable(f"The agent cannot reach the API server {self._server}: {detail}.") from error
-                await asyncio.sleep(0.2 * 2**attempt)  # a restarting API server announces nothing
+                await asyncio.sleep(PAUSE_S * 2**attempt)  # a restarting API server announces nothing
         raise AssertionError("unreachable")
 
     async def _post(self, kind: str, url: str, body: bytes) -> dict[str, Any]:
@@ -106,7 +107,8 @@ class InCluster:
     def _http(self) -> aiohttp.ClientSession:
         if self._session is None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            context.load_verify_locations(self._account / "ca.crt")
+            if self._server.startswith("https:"):
+                context.load_verify_locations(self._account / "ca.crt")
             timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(ssl=context, limit=16), timeout=timeout, trust_env=False

@@ -1,4 +1,4 @@
-"""Agents in this process, over TLS on the loopback, with engines in memory; and a client that does what ``limani`` does."""
+"""Agents in this process, over TLS on the loopback, with engines in memory, and a client as ``limani`` is one."""
 
 from __future__ import annotations
 

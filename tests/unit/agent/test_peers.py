@@ -123,7 +123,7 @@ async def test_engine_that_serves_no_blobs(tmp_path: Path) -> None:
 
 
 async def test_peer_that_flips_a_byte(three: list[Agent]) -> None:
-    """Damaged bytes are refused on the node that gets them, which turns to the next peer; the engine never sees them."""
+    """Damaged bytes are refused on the node that gets them, which turns to the next peer; no engine sees them."""
     image = sample("demo/app:1", [layer(MB)])
     [data] = image.blobs.values()
 

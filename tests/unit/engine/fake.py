@@ -32,6 +32,7 @@ class FakeEngine:
         self.down = False
         self.sessions = 0
         self.gate: asyncio.Event | None = None  # ``put_blob`` waits for it
+        self.put_begun = asyncio.Event()
 
     def _use(self, what: str) -> None:
         self.calls.append(what)
@@ -167,6 +168,7 @@ class FakeSession:
 
     async def put_blob(self, layer: Layer, path: Path) -> None:
         self._engine._use("put_blob")
+        self._engine.put_begun.set()
         if self._engine.gate is not None:
             await self._engine.gate.wait()
         data = path.read_bytes()
