@@ -22,7 +22,7 @@ from limani.cluster.native.cluster import NativeCluster
 from limani.cluster.native.layout import Layout
 from limani.cluster.native.lock import cluster_lock
 from limani.cluster.native.processes import kill_all
-from limani.cluster.spec import Request
+from limani.cluster.spec import Request, Spec
 from limani.cluster.task import lab_cluster
 from limani.errors import ClusterExists, CommandFailed, LimaniError
 from tests.integration.cluster.conftest import Kubectl, until
@@ -32,8 +32,10 @@ pytestmark = pytest.mark.integration
 PREFIX = f"t{os.getpid()}-"
 
 
-def traces(name: str, index: int) -> dict[str, list[str]]:
+def traces(spec: Spec) -> dict[str, list[str]]:
     """Everything on this machine that belongs to a cluster."""
+    name, index = spec.name, spec.index
+    routes, subnets = run(["ip", "route"]).splitlines(), (spec.node_subnet, spec.pod_subnet, spec.service_subnet)
     links = [link["ifname"] for link in json.loads(run(["ip", "-j", "link"]))]
     networks = Path("/run/netns").iterdir() if Path("/run/netns").exists() else []
     mounts = Path("/proc/mounts").read_text().splitlines()
@@ -47,7 +49,7 @@ def traces(name: str, index: int) -> dict[str, list[str]]:
         "mounts": [line for line in mounts if f"/{name}/" in line or f"lm{index}-" in line],
         "cgroups": [str(folder) for folder in folders if folder.exists()],
         "tables": [line for line in run(["nft", "list", "tables"]).splitlines() if line.endswith(f"limani-{name}")],
-        "routes": [line for line in run(["ip", "route"]).splitlines() if f"dev lm{index} " in line],
+        "routes": [line for line in routes if any(word in line for word in (f"dev lm{index} ", *subnets))],
         "files": [str(file) for file in files if file.exists()],
         "processes": [str(path) for path in commands if path.parent.name != str(os.getpid())],
     }
@@ -82,7 +84,7 @@ def clean() -> Iterator[Callable[[str], str]]:
 def test_two_clusters_side_by_side_and_nothing_left(
     make_cluster: Callable[..., NativeCluster], busybox: Path, tmp_path: Path
 ) -> None:
-    """Two clusters made at once do not touch each other, and deleting one leaves the other whole and nothing of itself."""
+    """Two clusters made at once do not touch each other; deleting one leaves nothing of it and the other whole."""
     made: dict[str, NativeCluster] = {}
 
     def make(suffix: str) -> None:
@@ -103,11 +105,11 @@ def test_two_clusters_side_by_side_and_nothing_left(
         until(
             lambda kubectl=kubectl, pod=pod: kubectl("exec", pod["metadata"]["name"], "--", "hostname"), 20, "pod runs"
         )
-    assert all(traces(left.spec.name, left.spec.index)[kind] for kind in NOTHING if kind != "mounts")
+    assert all(traces(left.spec)[kind] for kind in NOTHING if kind != "mounts")
 
     assert native_backend.delete(left.spec.name)
 
-    assert traces(left.spec.name, left.spec.index) == NOTHING
+    assert traces(left.spec) == NOTHING
     assert backend.get("native").status(right.spec.name).state == "running"
     assert not native_backend.delete(left.spec.name), "deleting twice is fine and does nothing"
 
@@ -126,7 +128,7 @@ def test_delete_after_create_was_killed(clean: Callable[[str], str], number: int
 import os, signal
 from limani.cluster import backend
 from limani.cluster.native import steps
-from limani.cluster.spec import Request
+from limani.cluster.spec import Request, Spec
 last = steps.STEPS[{number} - 1]
 def die(context):
     last.run(context)
@@ -136,9 +138,9 @@ backend.get("native").create(Request(name={name!r}, nodes=1), progress=print)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
-    index = NativeCluster.open(name).spec.index
+    spec = NativeCluster.open(name).spec
     assert native_backend.delete(name)
-    assert traces(name, index) == NOTHING
+    assert traces(spec) == NOTHING
 
 
 def test_a_failed_create_says_why_and_leaves_nothing(
@@ -146,17 +148,17 @@ def test_a_failed_create_says_why_and_leaves_nothing(
 ) -> None:
     """When a step fails its error is raised with the logs, and nothing is left."""
     name = clean("fails")
-    seen: list[int] = []
+    seen: list[Spec] = []
 
     def fail(context: steps.Context) -> None:
-        seen.append(context.cluster.spec.index)
+        seen.append(context.cluster.spec)
         context.cluster.exec("n1", ["false"])
 
     monkeypatch.setattr(steps, "STEPS", (*steps.STEPS[:4], steps.Step("Fail", fail)))
     with pytest.raises(CommandFailed) as caught:
         backend.get("native").create(Request(name=name, nodes=1), progress=print)
     assert any("kube-apiserver" in log for log in caught.value.fields["logs"])
-    assert traces(name, seen[0]) == NOTHING
+    assert traces(seen[0]) == NOTHING
 
 
 def test_keep_leaves_a_failed_cluster(clean: Callable[[str], str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,7 +174,7 @@ def test_keep_leaves_a_failed_cluster(clean: Callable[[str], str], monkeypatch: 
     cluster = NativeCluster.open(name)
     assert cluster.control.answers()
     assert native_backend.delete(name)
-    assert traces(name, cluster.spec.index) == NOTHING
+    assert traces(cluster.spec) == NOTHING
 
 
 def test_as_after_a_reboot(clean: Callable[[str], str]) -> None:
@@ -199,7 +201,7 @@ def test_as_after_a_reboot(clean: Callable[[str], str]) -> None:
     assert again["nodes"] == [{"name": "n1", "address": first["nodes"][0]["address"], "state": "Ready"}]
     assert NativeCluster.open(name).spec == spec
     assert lab_cluster({"name": name, "state": "absent"}, check=False, progress=print)["changed"]
-    assert traces(name, spec.index) == NOTHING
+    assert traces(spec) == NOTHING
 
 
 def test_the_task_makes_repairs_and_deletes(clean: Callable[[str], str]) -> None:
