@@ -98,15 +98,26 @@ def environment() -> dict[str, str]:
     return {"DOCKER_HOST": f"unix://{SOCKET}", "LIMANI_KIND_API_ADDRESS": ADDRESS}
 
 
+def kind_environment(version: str | None) -> dict[str, str]:
+    """What to set besides so that kind and a node image for it are found; both are made if needed."""
+    sys.path.insert(0, str(ROOT))
+    from images.kind_node.programs import kind_command
+
+    folder = kind_command().parent
+    path = os.environ["PATH"]
+    found = {} if str(folder) in path.split(os.pathsep) else {"PATH": f"{folder}{os.pathsep}{path}"}
+    return {"LIMANI_KIND_IMAGE": load_node_image(version), **found}
+
+
 def load_node_image(version: str | None) -> str:
     """Build the node image for kind if needed, load it into the daemon and return its name."""
-    sys.path.insert(0, str(ROOT))
     from images.kind_node.build import build
 
     archive, name = build(version)
-    held = _docker("image", "ls", "--quiet", "--filter", f"label=limani.dev/archive={archive.name}")
-    if not held:
+    loaded = RUN / "loaded"
+    if not loaded.exists() or loaded.read_text() != archive.name:
         _docker("load", "--quiet", "--input", str(archive))
+        loaded.write_text(archive.name)
     return name
 
 
@@ -215,7 +226,7 @@ def main() -> None:
         start()
     values = environment()
     if options.kind_node:
-        values["LIMANI_KIND_IMAGE"] = load_node_image(options.kubernetes_version)
+        values |= kind_environment(options.kubernetes_version)
     print("\n".join(f"export {name}={value}" for name, value in values.items()))
 
 

@@ -16,6 +16,7 @@ from images import cache, debian
 from images.debian import EPOCH, SUITES
 from images.kind_node import contents, store
 from images.kind_node.programs import Programs, programs
+from limani.cluster.kind.backend import OUR_IMAGE
 from limani.errors import LimaniError
 from limani.image.writer import (
     File,
@@ -150,6 +151,7 @@ def _image(used: Programs, root: Path, work: Path) -> ImageToWrite:
             "Entrypoint": ["/usr/local/bin/entrypoint", "/sbin/init"],
             "Env": ["container=docker", contents.PATH],
             "StopSignal": "SIGRTMIN+3",
+            "Labels": {OUR_IMAGE: used.kubernetes},
         },
     )
 

@@ -75,7 +75,9 @@ class HostedRequest(Request, frozen=True, kw_only=True):
         check_address("api_address", self.api_address)
         for registry, urls in self.registry_mirrors.items():
             if not _HOST.fullmatch(registry):
-                raise BadInput(f"{registry!r} is not the name of a registry; write for example docker.io.", value=registry)
+                raise BadInput(
+                    f"{registry!r} is not the name of a registry; write for example docker.io.", value=registry
+                )
             for url in urls:
                 if not url.startswith(("http://", "https://")):
                     raise BadInput(f"The mirror {url!r} of {registry} is not a URL with http or https.", value=url)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import signal
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -80,25 +82,17 @@ class Tool:
                 stderr=subprocess.PIPE,
                 text=True,
                 errors="replace",
-                env=None if not self.environment else {**_environment(), **self.environment},
+                env={**os.environ, **self.environment},
+                start_new_session=True,
             )
         except FileNotFoundError as error:
             raise HostUnsuitable(
                 f"The command {self.name} is not installed.", hint=self.get, command=self.name
             ) from error
-        with process:
-            return _read(process, command, timeout_s, progress or (lambda line: None))
+        return _read(process, command, timeout_s, progress or (lambda line: None))
 
 
-def _environment() -> Mapping[str, str]:
-    import os
-
-    return os.environ
-
-
-def _read(
-    process: subprocess.Popen[str], command: list[str], timeout_s: float, progress: Callable[[str], None]
-) -> Ran:
+def _read(process: subprocess.Popen[str], command: list[str], timeout_s: float, progress: Callable[[str], None]) -> Ran:
     output: list[str] = []
     errors: list[str] = []
 
@@ -118,13 +112,11 @@ def _read(
     try:
         process.wait(timeout_s)
     except subprocess.TimeoutExpired as error:
-        process.kill()
-        raise TimedOut(
-            f"{' '.join(command[:3])} did not end within {timeout_s:g} s.", arguments=command
-        ) from error
-    except BaseException:
-        process.kill()
-        raise
+        raise TimedOut(f"{' '.join(command[:3])} did not end within {timeout_s:g} s.", arguments=command) from error
+    finally:
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
     for thread in threads:
         thread.join()
     return Ran(command, process.returncode, "".join(output), "".join(errors))
