@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from limani.cluster.hosted import task
 from limani.cluster.native import backend
 from limani.cluster.native.cluster import NativeCluster
 from limani.errors import BadInput
@@ -21,6 +22,8 @@ def load_archive(server: str, archive: Path) -> None:
             running = [node.name for node in cluster.spec.node_list if cluster.init(node.name)]
             cluster.load(archive, running)
             return
+    if task.load_archive(server, archive):
+        return
     raise BadInput(
         f"The cluster at {server} is no lab cluster of this machine, so an archive cannot be brought to its nodes.",
         hint="Push the agent's image to a registry the nodes can pull from, and name it: image=REGISTRY/agent:TAG.",

@@ -10,6 +10,7 @@ import msgspec
 
 from limani.cluster import backend as backends
 from limani.cluster.backend import Backend, Facts
+from limani.cluster.hosted import base as hosted
 from limani.cluster.spec import Request, parse_size
 from limani.cluster.status import ClusterStatus, NodeStatus
 from limani.errors import BadInput, ClusterExists
@@ -23,6 +24,10 @@ def lab_cluster(params: Params, *, check: bool, progress: Say) -> dict[str, Any]
 
     Raises :class:`ClusterExists` naming what differs if there is a cluster of that name but another kind.
     """
+    if params.get("backend") in hosted.BACKENDS:
+        from limani.cluster.hosted import task
+
+        return task.lab_cluster(params, check=check, progress=progress)
     began = time.monotonic()
     request = request_from(params)
     state = params.get("state") or "present"
@@ -51,6 +56,8 @@ def lab_cluster(params: Params, *, check: bool, progress: Say) -> dict[str, Any]
 
 def lab_cluster_info(params: Params) -> dict[str, Any]:
     """The clusters of this machine (or the one of ``params['name']``): ``{"clusters": [...]}``."""
+    from limani.cluster.hosted import task
+
     backend = backends.get("native")
     wanted = params.get("name")
     names = [name for name in backend.names() if wanted in (None, "", name)]
@@ -60,6 +67,7 @@ def lab_cluster_info(params: Params) -> dict[str, Any]:
             {"name": s.name, "state": s.state, "backend": s.backend, **_facts(s), "cluster": msgspec.to_builtins(s)}
             for s in found
         ]
+        + task.clusters(wanted)
     }
 
 
