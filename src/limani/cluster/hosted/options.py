@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -147,7 +147,7 @@ def refuse(request: HostedRequest, backend: str, fields: Iterable[str], hint: st
             )
 
 
-_T = Any
+_T = TypeVar("_T")
 
 
 def _convert(item: Mapping[str, Any], kind: type[_T], word: str) -> _T:
