@@ -51,9 +51,9 @@ def pytest(name: str, what: str, limit_s: int, *arguments: str, root: bool = Fal
 
 
 PARTS = (
-    Part("lint", "ruff, mypy, import-linter, ansible-lint", ["scripts/lint.sh"], 600),
+    Part("lint", "every linter, ansible-test sanity among them", ["scripts/lint.sh"], 900),
     pytest("unit", "unit tests", 600, "-m", "not integration"),
-    Part("sanity", "ansible-test sanity", ["scripts/sanity.sh"], 900),
+    Part("prepare", "programs of the lab cluster, the agent's image", [sys.executable, "scripts/setup_lab.py"], 1800),
     pytest("integration", "tests on a real cluster", 2400, "-m", "integration", root=True),
     Part("molecule", "molecule scenarios on a real cluster", ["scripts/molecule.sh"], 1500, root=True),
 )
