@@ -13,9 +13,12 @@ author:
   - The Limani authors (!UNKNOWN)
 description:
   - Makes a real Kubernetes cluster of several nodes on one Linux machine, and waits until all nodes are ready and names resolve.
-  - Nodes are namespaces of the machine, their parts ordinary processes. Neither Docker nor a virtual machine nor a registry is
-    needed, but root is.
-  - A cluster that exists is left as it is. If it differs from what is asked, the task fails and says in what.
+  - With the backend V(native) nodes are namespaces of the machine, their parts ordinary processes. Neither Docker nor a virtual
+    machine nor a registry is needed, but root is.
+  - With the backends V(kind) and V(minikube) those programs make the cluster in Docker; they must be installed.
+  - A cluster of kind or minikube that this module did not make is used if it matches, but not changed unless O(adopt=true).
+  - A cluster that exists is left as it is, but for parts that do not run, which are started. If it differs from what is asked, the
+    task fails and says in what.
 extends_documentation_fragment:
   - limani.nodes._attributes
   - limani.nodes._attributes.changes
@@ -27,19 +30,20 @@ options:
     default: lab
   state:
     description:
-      - V(present) makes the cluster if there is none of that name, V(absent) deletes it and all its parts.
+      - V(present) makes the cluster if there is none of that name, or repairs it, V(absent) deletes it and all its parts.
     type: str
     choices: [present, absent]
     default: present
   backend:
     description:
-      - What the cluster is made with.
+      - What the cluster is made with. An option that the chosen one cannot honour is refused by name.
     type: str
-    choices: [native]
+    choices: [native, kind, minikube]
     default: native
   nodes:
     description:
-      - How many nodes, 1 to 9. They are named C(n1), C(n2) and so on.
+      - How many nodes, 1 to 9, the first being the control plane of V(kind) and V(minikube).
+      - In a V(native) cluster they are named C(n1), C(n2) and so on.
     type: int
     default: 3
   kubernetes_version:
@@ -65,7 +69,7 @@ options:
     type: str
   api_port:
     description:
-      - Port of the API server. Without this option the usual one.
+      - Port of the API server. Without this option a free one.
     type: int
   binaries:
     description:
@@ -81,6 +85,43 @@ options:
       - Give nodes a disk of their own, by name of the node, each with its size, for example V(20G). The name V(*) means every node.
       - Without this option the nodes share the disk of the machine.
     type: dict
+  image:
+    description:
+      - Image of the nodes, for V(kind) and V(minikube). Without this option theirs, for V(kind) that of E(LIMANI_KIND_IMAGE).
+    type: str
+  api_address:
+    description:
+      - Address of this machine the API server listens on, for V(kind). Without this option that of E(LIMANI_KIND_API_ADDRESS),
+        else 127.0.0.1.
+    type: str
+  runtime:
+    description:
+      - Container runtime of the nodes, for V(minikube). Nodes of V(kind) run containerd.
+    type: str
+    choices: [containerd, docker]
+  mounts:
+    description:
+      - Folders of this machine to have in every node, for V(kind) and V(minikube), each C(HOST:NODE) or C(HOST:NODE:ro).
+    type: list
+    elements: str
+  ports:
+    description:
+      - Ports of this machine that lead to the control plane's node, for V(kind) and V(minikube), each C([ADDRESS:]HOST:NODE[/udp]).
+    type: list
+    elements: str
+  registry_mirrors:
+    description:
+      - Mirrors to pull from first, for V(kind) and V(minikube), by registry a list of URLs.
+    type: dict
+  memory:
+    description:
+      - Memory of each node, for V(minikube), for example V(2G).
+    type: str
+  adopt:
+    description:
+      - Look after a cluster of that name that kind or minikube made without this module. From then on it may be changed and deleted.
+    type: bool
+    default: false
   timeout:
     description:
       - Seconds to wait until the cluster is ready. Downloading or compiling the programs does not count.
@@ -88,7 +129,7 @@ options:
     default: 300
 requirements:
   - limani (Python package of the same version as this collection, where the task runs) with its extra C(lab)
-  - root
+  - root for V(native); Docker and the command kind or minikube for those
 seealso:
   - module: limani.nodes.lab_cluster_info
 """
@@ -108,6 +149,13 @@ EXAMPLES = r"""
     name: small
     node_disks:
       n3: 2G
+
+- name: Make one with kind, its NodePort 30080 on this machine's port 8080
+  limani.nodes.lab_cluster:
+    name: lab
+    backend: kind
+    ports:
+      - 8080:30080
 
 - name: Delete a cluster
   limani.nodes.lab_cluster:
@@ -166,6 +214,11 @@ nodes:
       type: str
   sample:
     - {name: n1, address: 10.80.0.11, state: Ready}
+cluster:
+  description: All that is known of the cluster, its processes, networks and sockets included; empty when it is absent.
+  returned: success
+  type: dict
+  sample: {name: lab, backend: native, state: running, docker: false, server: "https://10.89.0.1:6443"}
 seconds:
   description: How long it took.
   returned: success
@@ -207,7 +260,7 @@ JOB = Job(
     argument_spec={
         "name": {"type": "str", "default": "lab"},
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-        "backend": {"type": "str", "choices": ["native"], "default": "native"},
+        "backend": {"type": "str", "choices": ["native", "kind", "minikube"], "default": "native"},
         "nodes": {"type": "int", "default": 3},
         "kubernetes_version": {"type": "str"},
         "docker": {"type": "bool", "default": False},
@@ -218,6 +271,14 @@ JOB = Job(
         "binaries": {"type": "path"},
         "mirror": {"type": "str"},
         "node_disks": {"type": "dict"},
+        "image": {"type": "str"},
+        "api_address": {"type": "str"},
+        "runtime": {"type": "str", "choices": ["containerd", "docker"]},
+        "mounts": {"type": "list", "elements": "str"},
+        "ports": {"type": "list", "elements": "str"},
+        "registry_mirrors": {"type": "dict"},
+        "memory": {"type": "str"},
+        "adopt": {"type": "bool", "default": False},
         "timeout": {"type": "int", "default": 300},
     },
     prepare=_options.finish,

@@ -74,6 +74,10 @@ clusters:
       returned: always
       type: list
       elements: dict
+    cluster:
+      description: All that is known of the cluster, its processes, networks and sockets included.
+      returned: always
+      type: dict
   sample:
     - name: lab
       state: running
@@ -83,6 +87,7 @@ clusters:
       kubernetes_version: 1.36.3
       nodes:
         - {name: n1, address: 10.80.0.11, state: Ready}
+      cluster: {name: lab, backend: native, state: running, docker: false, server: "https://10.89.0.1:6443"}
 error:
   description: What went wrong.
   returned: on failure

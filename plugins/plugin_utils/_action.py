@@ -67,13 +67,12 @@ class JobAction(ActionBase):
         validation, _args = self.validate_argument_spec(dict(self.JOB.argument_spec), **self.JOB.rules)
         params = plain(validation.validated_parameters)
         secrets = validation._no_log_values
-        invocation = {"module_args": dict(params)}
         try:
             self.JOB.prepare(params)
             result = self.JOB.perform(params, check=self._task.check_mode, progress=self._progress(secrets))
         except Refused as problem:
             result = refused(problem)
-        return remove_values({"invocation": invocation, **result}, secrets)
+        return remove_values(result, secrets)
 
     def _progress(self, secrets: set[str]) -> Progress:
         show = wanted(self._task.check_mode)

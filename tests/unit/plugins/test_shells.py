@@ -74,11 +74,10 @@ def test_both_shells_give_the_same_answer(play, name: str):
     assert [(call["params"], call["check"]) for call in fast.calls] == [
         (call["params"], call["check"]) for call in slow.calls
     ]
-    for result in (fast.last, slow.last):
-        result.pop("_ansible_parsed", None)
-        result.pop("_ansible_no_log", None)
-        result.pop("exception", None)
-    assert fast.last == slow.last
+    # What ansible-core itself adds to the result of a module, which differs from version to version.
+    added = {"_ansible_parsed", "_ansible_no_log", "exception", "invocation", "warnings"}
+    answers = [{key: value for key, value in ran.last.items() if key not in added} for ran in runs]
+    assert answers[0] == answers[1]
     assert fast.code == slow.code
 
 
