@@ -24,6 +24,8 @@ from limani.engine.base import Engine
 from limani.errors import LimaniError
 
 SWEEP_S = 60.0
+STOP_S = 5.0
+"""How long seed runs get to give back what they hold when the agent stops."""
 GRANTED = "(grant)"
 """The user of a request that came with a grant instead of a token (no user of Kubernetes has such a name)."""
 
@@ -81,6 +83,7 @@ def build(parts: Parts) -> web.Application:
     app = web.Application(client_max_size=MAX_REQUEST, middlewares=[log_requests(parts.node, metrics), answer_errors])
     for route in (*_open_routes(parts), *service.routes(), *_v2(service)):
         app.router.add_route(route.method, route.path, Guarded(route, guard, grants).__call__)
+    app.on_shutdown.append(lambda app: service.stop(STOP_S))
     app.cleanup_ctx.append(_life(parts, peers, guard, grants))
     return app
 

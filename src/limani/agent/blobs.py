@@ -13,6 +13,8 @@ from limani.engine.base import Engine
 from limani.errors import BlobUnknown, LimaniError, RangeInvalid, UploadUnknown
 from limani.image import digest as digests
 
+RUN_S = 10.0
+"""How long an announced upload waits for the run that wants it, before it is taken as one nobody asked for."""
 PATIENCE_S = 15.0
 """How long a peer with a grant waits for the run that shall bring its blob to begin."""
 
@@ -90,11 +92,19 @@ class Blobs:
 
     async def start_upload(self, digest: str | None) -> Upload:
         """Begin or resume an upload."""
-        entry = self._spooled(digest) if digest else None
+        entry = await self._expected(digest) if digest else None
         if digest and entry is not None:
             return Upload(digests.hex_part(digest), entry.received)
         session = self._spool.unnamed()
         return Upload(session.digest)
+
+    async def _expected(self, digest: str) -> Entry | None:
+        """The entry of a blob the client says it will send: some run wants it, or will (after a restart of ours)."""
+        entry = self._spooled(digest)
+        if entry is None:
+            with contextlib.suppress(BlobUnknown):
+                entry = await self._spool.wait_for(digest, RUN_S)
+        return entry
 
     def _session(self, name: str) -> Entry:
         entry = self._spool.get(name) if name.startswith("upload-") else self._spool.get(f"sha256:{name}")

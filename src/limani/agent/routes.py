@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import msgspec
@@ -57,6 +57,7 @@ class Service:
     peers: Peers
     grants: Grants
     metrics: Metrics
+    running: set[asyncio.Task[object]] = field(default_factory=set)  # seed requests under way
 
     def engine(self, name: str) -> Engine:
         """The engine of that name, or the node's own. Raises BadInput naming what there is."""
@@ -171,6 +172,10 @@ class Service:
     async def _stream(self, response: web.StreamResponse, run: Run, events: asyncio.Queue[wire.Event]) -> None:
         """Tell events as they come. The work is a child of this request: it ends when the caller goes away."""
         started = asyncio.get_running_loop().time()
+        me = asyncio.current_task()
+        assert me is not None
+        self.running.add(me)
+        self.metrics.running.inc()
         outcome = "interrupted"
         working = asyncio.create_task(_outcome(run, events))
         try:
@@ -187,7 +192,17 @@ class Service:
         finally:
             working.cancel()
             await asyncio.wait([working])
+            self.running.discard(me)
+            self.metrics.running.dec()
             self.metrics.runs.labels(outcome).observe(asyncio.get_running_loop().time() - started)
+
+    async def stop(self, timeout_s: float) -> None:
+        """End all seed runs in order: what they hold in an engine is given back before the engines are closed."""
+        tasks = list(self.running)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=timeout_s)
 
 
 async def _outcome(run: Run, events: asyncio.Queue[wire.Event]) -> None:

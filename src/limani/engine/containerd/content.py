@@ -18,11 +18,12 @@ from google.protobuf.empty_pb2 import Empty
 from limani.engine.containerd._pb import content_pb2 as pb
 from limani.engine.containerd._pb import namespaces_pb2
 from limani.engine.containerd.rpc import Rpc, translate
-from limani.errors import BlobUnknown
+from limani.errors import BlobUnknown, RuntimeFailed
 
 CHUNK = 1 << 20
 """Bytes per message: larger ones gain 10 % and cost tens of MiB of memory."""
 THREADS = 6
+ABORTS = 6
 
 _CONTENT = "/containerd.services.content.v1.Content/"
 _NAMESPACES = "/containerd.services.namespaces.v1.Namespaces/List"
@@ -159,7 +160,18 @@ class Content:
         answer = await self._rpc.call(_CONTENT + "ListStatuses", pb.ListStatusesRequest(), pb.ListStatusesResponse)
         for status in answer.statuses:
             if status.ref.startswith(prefix):
-                await self._rpc.maybe(_CONTENT + "Abort", pb.AbortRequest(ref=status.ref), Empty)
+                await self._abort(status.ref)
+
+    async def _abort(self, ref: str) -> None:
+        """Drop an ingest. A write that was cancelled may still be ending in containerd, which announces nothing."""
+        for attempt in range(ABORTS):
+            try:
+                await self._rpc.maybe(_CONTENT + "Abort", pb.AbortRequest(ref=ref), Empty)
+                return
+            except RuntimeFailed:
+                if attempt + 1 == ABORTS:
+                    raise
+            await asyncio.sleep(0.05 * 2**attempt)
 
 
 def _next(call: Any) -> Any:

@@ -20,11 +20,16 @@ from limani.engine.containerd.rpc import Rpc
 from limani.engine.containerd.session import LEASES, SNAPSHOTS, drop_leftovers, open_session
 from limani.engine.disks import disks_of
 from limani.engine.target import Target
-from limani.errors import BlobUnknown, LimaniError, RuntimeFailed, Unsupported
+from limani.errors import BlobUnknown, LimaniError, RuntimeFailed, TimedOut, Unsupported
 from limani.image.manifest import MAX_DOCUMENT
 from limani.wire import Disk, Document, EngineStatus, ImagePlan, StoredImage
 
+CRI_STATUS = "/runtime.v1.RuntimeService/Status"
+CRI_DISKS = "/runtime.v1.ImageService/ImageFsInfo"
+SNAPSHOTTER_TYPE = "io.containerd.snapshotter.v1"
 DEFAULT_SNAPSHOTTER = "overlayfs"
+PATIENCE_S = 10.0
+"""How long a small request waits for a containerd that restarts; its caller does not wait for ever."""
 UNPACKS = 2
 """Layers unpacked at once: each takes a core of containerd's."""
 
@@ -84,13 +89,19 @@ class Containerd:
         return self._snapshotter
 
     async def _configured_snapshotter(self) -> str:
-        request = cri_pb2.StatusRequest(verbose=True)
+        """What the CRI says: containerd 1.x names it in the CRI's configuration, every version shows its folder."""
         try:
-            answer = await self.rpc.call("/runtime.v1.RuntimeService/Status", request, cri_pb2.StatusResponse)
-            config = json.loads(answer.info.get("config", "{}"))
-        except (RuntimeFailed, ValueError):
-            return ""
-        return str((config.get("containerd") or {}).get("snapshotter") or "")
+            status = await self.rpc.call(CRI_STATUS, cri_pb2.StatusRequest(verbose=True), cri_pb2.StatusResponse)
+            config = json.loads(status.info.get("config", "{}"))
+            named = str((config.get("containerd") or {}).get("snapshotter") or "")
+            if named:
+                return named
+            info = await self.rpc.call(CRI_DISKS, cri_pb2.ImageFsInfoRequest(), cri_pb2.ImageFsInfoResponse)
+        except (RuntimeFailed, TimedOut, ValueError):
+            return ""  # no CRI, or one that is not ready
+        folders = [disk.fs_id.mountpoint.rpartition(f"/{SNAPSHOTTER_TYPE}.")[2] for disk in info.image_filesystems]
+        found = [name for name in folders if re.fullmatch(r"[a-z0-9-]+", name)]
+        return found[0] if len(set(found)) == 1 else ""
 
     async def has_snapshot(self, chain_id: str, lease: str = "") -> bool:
         """Whether a chain is unpacked; with a lease it is kept from being collected."""
@@ -114,7 +125,7 @@ class Containerd:
 
     async def plan(self, target: Target) -> ImagePlan:
         """See ``Engine``."""
-        return await self.rpc.redo(lambda: self._plan(target))
+        return await self.rpc.redo(lambda: self._plan(target), PATIENCE_S)
 
     async def _plan(self, target: Target) -> ImagePlan:
         reference = target.reference
@@ -189,13 +200,13 @@ class Containerd:
 
     async def remove(self, reference: str, *, force: bool = False) -> bool:
         """See ``Engine``."""
-        return await self.rpc.redo(lambda: self.catalog.remove(reference, force=force))
+        return await self.rpc.redo(lambda: self.catalog.remove(reference, force=force), PATIENCE_S)
 
     async def pin(self, reference: str, pinned: bool) -> bool:
         """See ``Engine``."""
         if pinned:
             await self.refuse_pin()
-        return await self.rpc.redo(lambda: self.catalog.pin(reference, pinned))
+        return await self.rpc.redo(lambda: self.catalog.pin(reference, pinned), PATIENCE_S)
 
     async def clean(self) -> None:
         """See ``Engine``."""

@@ -142,13 +142,13 @@ class Rpc:
             future.cancel()
         return True
 
-    async def redo(self, step: Callable[[], Awaitable[T]]) -> T:
+    async def redo(self, step: Callable[[], Awaitable[T]], patience_s: float = RESTART_S) -> T:
         """Run an idempotent step, and again when containerd went away under it and came back.
 
-        Raises RuntimeUnavailable when it stays away for ``RESTART_S`` or goes away again and again.
+        Raises RuntimeUnavailable when it stays away for ``patience_s`` or goes away again and again.
         """
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + RESTART_S
+        deadline = loop.time() + patience_s
         for attempt in range(1, 10):
             try:
                 return await step()

@@ -7,6 +7,7 @@ is created under a lease that expires by itself, references are labels, and the 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -21,7 +22,7 @@ from limani.engine.containerd._pb import diff_pb2, leases_pb2, snapshots_pb2, ty
 from limani.engine.containerd.content import Reader, file_reader
 from limani.engine.containerd.rpc import is_status
 from limani.engine.target import Layer, Target
-from limani.errors import BlobUnknown, DigestMismatch, LimaniError, RuntimeFailed, RuntimeUnavailable
+from limani.errors import BlobUnknown, DigestMismatch, LimaniError, RuntimeFailed
 
 if TYPE_CHECKING:
     from limani.engine.containerd.engine import Containerd
@@ -224,8 +225,8 @@ async def _close(session: Session, leasing: asyncio.Task[None]) -> None:
             # A lease still being made when the session is cancelled would outlive its deletion.
             await asyncio.wait([leasing])
             await session.close()
-    except (TimeoutError, RuntimeUnavailable):
-        pass  # containerd is away: the lease expires, or the agent's next start drops it
+    except (TimeoutError, LimaniError):
+        pass  # containerd is away or refuses: the lease expires, or the agent's next start drops it
 
 
 async def _create_lease(engine: Containerd, lease: str) -> None:
@@ -246,7 +247,8 @@ async def _create_lease(engine: Containerd, lease: str) -> None:
 
 async def drop_lease(engine: Containerd, lease: str) -> None:
     """Delete a lease, its ingests, and (synchronously) what nothing refers to any more."""
-    await engine.content.abort(f"{lease}-")
+    with contextlib.suppress(RuntimeFailed):  # what resists goes with the lease, when containerd next collects
+        await engine.content.abort(f"{lease}-")
     await engine.rpc.maybe(LEASES + "Delete", leases_pb2.DeleteRequest(id=lease, sync=True), Empty, timeout_s=CLEAN_S)
 
 

@@ -79,10 +79,10 @@ class DockerApi:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise self._away(error) from error
 
-    async def redo(self, step: Callable[[], Awaitable[T]]) -> T:
-        """Run an idempotent step, and again when dockerd went away under it and came back within ``RESTART_S``."""
+    async def redo(self, step: Callable[[], Awaitable[T]], patience_s: float = RESTART_S) -> T:
+        """Run an idempotent step, and again when dockerd went away under it and came back within ``patience_s``."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + RESTART_S
+        deadline = loop.time() + patience_s
         pause = 0.1
         while True:
             try:

@@ -30,6 +30,8 @@ from limani.image.platform import Platform
 from limani.image.reference import Reference
 from limani.wire import Disk, Document, EngineStatus, ImagePlan, StoredImage
 
+PATIENCE_S = 10.0
+"""How long a small request waits for a dockerd that restarts; its caller does not wait for ever."""
 ZSTD_SINCE = 23
 """First major version whose loader unpacks zstd."""
 
@@ -115,7 +117,7 @@ class Docker:
 
     async def plan(self, target: Target) -> ImagePlan:
         """See ``Engine``."""
-        return await self.api.redo(lambda: self._plan(target))
+        return await self.api.redo(lambda: self._plan(target), PATIENCE_S)
 
     async def _plan(self, target: Target) -> ImagePlan:
         here = await self.api.image(str(target.reference))
