@@ -104,7 +104,11 @@ def _open(address: str, timeout_s: float) -> http.client.HTTPResponse:
     """A GET; redirects and proxies of the environment are followed. ``timeout_s`` is for each wait."""
     if urlsplit(address).scheme not in ("http", "https"):
         raise BinariesUnavailable(f"{address} is not an http or https address.", url=address)
-    answer: http.client.HTTPResponse = urllib.request.urlopen(address, timeout=timeout_s)  # noqa: S310
+    try:
+        answer: http.client.HTTPResponse = urllib.request.urlopen(address, timeout=timeout_s)  # noqa: S310
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise BinariesUnavailable(f"{address} answers {error.code}.", url=address, status=error.code) from error
     return answer
 
 

@@ -118,6 +118,8 @@ def upstream_resolvers(path: Path = Path("/etc/resolv.conf")) -> list[str]:
 
 
 def _is_address(text: str) -> bool:
+    if "%" in text:  # link-local: means something on one link of this machine only
+        return False
     try:
         ip_address(text)
     except ValueError:
