@@ -18,6 +18,7 @@ from images.agent import build as agent_image
 from limani.cluster.native import cgroups
 from limani.cluster.native.cluster import NativeCluster
 from limani.errors import CommandFailed
+from limani.errors import LimaniError as Internal
 
 LIMANI = [sys.executable, "-m", "limani.cli.main"]
 
@@ -84,11 +85,18 @@ class Lab:
 
     # --- images ------------------------------------------------------------------------------------------------------
 
-    def load(self, archive: Path, nodes: Sequence[str] = (), **environment: str) -> dict[str, Any]:
-        """``limani load``; its result."""
+    def load(
+        self, archive: Path, nodes: Sequence[str] = (), *, each: int | None = None, **environment: str
+    ) -> dict[str, Any]:
+        """``limani load``; its result. ``each``: bytes every node must have received, or the figure is worthless."""
         chosen = [word for node in nodes or self.nodes for word in ("--node", node)]
         command = ["load", "-i", str(archive), *chosen, "-o", "json", "--kubeconfig", self.kubeconfig]
-        return dict(json.loads(limani(*command, **environment)))
+        result = dict(json.loads(limani(*command, **environment)))
+        moved = {name: node["bytes"] for name, node in result["nodes"].items()}
+        # Layers are a little larger than the files in them.
+        if each is not None and not all(each <= count <= each * 1.01 + 10_000 for count in moved.values()):
+            raise Internal(f"Every node should have received {each:,} bytes; they received {moved}.")
+        return result
 
     def ctr_import(self, archive: Path) -> None:
         """What ``kind load image-archive`` does: the whole file is piped into ``ctr images import`` on every node."""
@@ -105,17 +113,19 @@ class Lab:
         with ThreadPoolExecutor(len(self.nodes)) as pool:
             list(pool.map(one, self.nodes))
 
-    def forget(self, *references: str) -> None:
-        """Remove images with all their content from every node, so that the next run begins from nothing."""
+    def forget(self, reference: str) -> None:
+        """Remove an image with all its names and content from every node, so that the next run begins from nothing."""
 
         def one(node: str) -> None:
             ctr = [f"{self.cluster.spec.binaries}/ctr", "--namespace=k8s.io", "images"]
-            there = set(self.cluster.exec(node, [*ctr, "list", "-q"]).split())
-            gone = [name for name in there if name.rpartition("@")[0] in references or name in references]
-            # kind's way also leaves names made of the digest ("import-2026-01-01@sha256:...").
-            gone += [name for name in there if name.startswith("import-")]
+            rows = [line.split()[:3] for line in self.cluster.exec(node, [*ctr, "list"]).splitlines()[1:]]
+            # The kubelet's runtime names an image by its repository and digest, and by its configuration, too.
+            repository = reference.rpartition(":")[0]
+            digests = {digest for name, _, digest in rows if name.startswith((f"{repository}:", f"{repository}@"))}
+            # kind's way also leaves a name for the archive's index, which holds on to the content.
+            gone = sorted(name for name, _, digest in rows if digest in digests or name.startswith("import-"))
             if gone:
-                self.cluster.exec(node, [*ctr, "remove", "--sync", *sorted(gone)], timeout_s=120)
+                self.cluster.exec(node, [*ctr, "remove", "--sync", *gone], timeout_s=120)
 
         with ThreadPoolExecutor(len(self.nodes)) as pool:
             list(pool.map(one, self.nodes))

@@ -7,6 +7,7 @@ import os
 import statistics
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 from bench import payload
@@ -49,7 +50,7 @@ def controller_bytes(lab: Lab, folder: Path) -> list[Figure]:
     for count in (1, 3, 5):
         archive, reference = payload.image(folder, "once", (40, 40, 20), seed=count)
         before = lab.sent_by_controller()
-        result = lab.load(archive, lab.nodes[:count])
+        result = lab.load(archive, lab.nodes[:count], each=100 * MB)
         sent = lab.sent_by_controller() - before
         missing = result["images"][0]["size"]
         note = f"{sent:,} bytes on the link for {missing:,} missing on each of {count} nodes"
@@ -66,11 +67,11 @@ def changed_layer(lab: Lab, folder: Path) -> list[Figure]:
     sizes = (99, 99, 99, 99, 99, 5)
     first, reference = payload.image(folder, "changed", sizes, seed=1, top=1)
     nodes = lab.nodes[:3]
-    lab.load(first, nodes)
+    lab.load(first, nodes, each=500 * MB)
     first.unlink()
     second, _ = payload.image(folder, "changed", sizes, seed=1, top=2)
     before = {node: lab.received_by(node) for node in nodes} | {"": lab.sent_by_controller()}
-    seconds = timed(lambda: lab.load(second, nodes))
+    seconds = timed(lambda: lab.load(second, nodes, each=5 * MB))
     moved = {node: lab.received_by(node) - before[node] for node in nodes}
     moved["controller"] = lab.sent_by_controller() - before[""]
     worst = max(moved, key=lambda link: moved[link])
@@ -86,9 +87,9 @@ def shaped(lab: Lab, folder: Path) -> list[Figure]:
     archive, reference = payload.image(folder, "shaped", sizes, seed=1)
     bound = sum(sizes) * 8 / megabits
     with lab.shaped(megabits):
-        chain = timed(lambda: lab.load(archive))
+        chain = timed(lambda: lab.load(archive, each=200 * MB))
         lab.forget(reference)
-        star = timed(lambda: lab.load(archive, LIMANI_SPREAD="star"))
+        star = timed(lambda: lab.load(archive, each=200 * MB, LIMANI_SPREAD="star"))
     lab.forget(reference)
     archive.unlink()
     return [
@@ -118,10 +119,15 @@ def unshaped(lab: Lab, folder: Path) -> list[Figure]:
     for turn in range(3):
         first, reference = payload.image(folder, "free", sizes, seed=turn, top=1)
         second, _ = payload.image(folder, "free", sizes, seed=turn, top=2)
-        ways = [("ours", lab.load), ("pipe", lab.ctr_import)]
-        for name, way in ways if turn % 2 == 0 else reversed(ways):
-            times[name].append(timed(lambda way=way, path=first: way(path)))
-            times[f"{name} again"].append(timed(lambda way=way, path=second: way(path)))
+        ours = [
+            ("ours", partial(lab.load, first, each=200 * MB)),
+            ("ours again", partial(lab.load, second, each=5 * MB)),
+        ]
+        pipe = [("pipe", partial(lab.ctr_import, first)), ("pipe again", partial(lab.ctr_import, second))]
+        # Who goes first has the quieter disk: take turns.
+        for way in (ours, pipe) if turn % 2 == 0 else (pipe, ours):
+            for name, work in way:
+                times[name].append(timed(work))
             lab.forget(reference)
         first.unlink()
         second.unlink()
@@ -202,7 +208,7 @@ def memory(lab: Lab, folder: Path) -> list[Figure]:
     idle = lab.agent_rss()
     archive, reference = payload.image(folder, "large", (100,) * 10, seed=1)
     lab.reset_agent_peaks()
-    result = lab.load(archive, lab.nodes[:3])
+    result = lab.load(archive, lab.nodes[:3], each=1000 * MB)
     peak = lab.agent_peak()
     lab.forget(reference)
     archive.unlink()
