@@ -143,6 +143,12 @@ install_limani() {
     "$venv/bin/python" -m pip install --no-input --progress-bar off "${requires[@]}" -e '.[all,dev,docs]'
 }
 
+# Ansible finds collections only by their path, so the clone gets one (ansible.cfg names it).
+collection_path() {
+    mkdir -p .collections/ansible_collections/limani
+    ln -sfn ../../.. .collections/ansible_collections/limani/nodes
+}
+
 python_packages() {
     local stamp=$venv/.limani wanted
     wanted=$(cat pyproject.toml hatch_build.py scripts/setup.sh src/limani/engine/containerd/protos/* | sha256sum)
@@ -159,3 +165,4 @@ python_packages() {
 
 system_packages
 python_packages
+collection_path
