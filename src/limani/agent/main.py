@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import os
 import signal
 import socket
@@ -12,7 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from limani.agent import log
+from limani.agent import log, memory
 from limani.agent.auth import Authority, Kubernetes, TokenFile
 from limani.engine.base import Engine
 from limani.errors import BadInput, LimaniError
@@ -135,17 +134,9 @@ def _authority(options: argparse.Namespace) -> Authority:
     raise BadInput(f"--auth is {options.auth!r}; it must be kubernetes or token-file.")
 
 
-def _save_memory() -> None:
-    """Two malloc arenas instead of eight per core: the threads of gRPC would else keep 15 MiB more for nothing."""
-    import ctypes
-
-    with contextlib.suppress(AttributeError, OSError):  # not glibc
-        ctypes.CDLL(None).mallopt(-8, 2)  # M_ARENA_MAX
-
-
 def main() -> int:
     """Run the agent; returns the exit code."""
-    _save_memory()
+    memory.limit_arenas()
     options = settings(sys.argv[1:], os.environ)
     log.set_up(options.log_level)
     try:

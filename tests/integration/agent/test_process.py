@@ -184,7 +184,7 @@ def test_skopeo_pushes(processes: list[AgentProcess], containerd_daemon: Daemon,
     (tmp_path / "policy.json").write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
     policy = ("--policy", str(tmp_path / "policy.json"))
     target = f"docker://127.0.0.1:{processes[0].port}/demo/pushed:1"
-    options = ("--dest-tls-verify=false", "--dest-creds", "anybody:secret")
+    options = ("--preserve-digests", "--dest-tls-verify=false", "--dest-creds", "anybody:secret")
     command = ["skopeo", *policy, "copy", *options, f"oci-archive:{archive}", target]
     environment = os.environ | {"HOME": str(tmp_path)}
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
