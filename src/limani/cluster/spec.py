@@ -35,7 +35,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         check_name(self.name)
         if not 1 <= self.nodes <= MAX_NODES:
-            raise BadInput(f"A cluster has 1 to {MAX_NODES} nodes, not {self.nodes}.", nodes=self.nodes)
+            raise BadInput(f"A cluster has 1 to {MAX_NODES} nodes, not {self.nodes}.", field="nodes", value=self.nodes)
         if self.api_port is not None and not 1 <= self.api_port <= 65535:
             raise BadInput(f"A port is a number from 1 to 65535, not {self.api_port}.", api_port=self.api_port)
         check_subnet("node_subnet", self.node_subnet, 27)

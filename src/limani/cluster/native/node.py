@@ -48,6 +48,8 @@ def write(spec: Spec, layout: Layout, node: Node, host: Host) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     for folder in (here.etc / "work", here.disk, here.log / "limani", here.run):
         folder.mkdir(parents=True, exist_ok=True)
+    # It becomes the node's /etc, whatever the caller's umask.
+    etc.chmod(0o755)
     for name, target in (
         (f"{node.name}.crt", "kubelet.crt"),
         (f"{node.name}.key", "kubelet.key"),
@@ -222,6 +224,7 @@ def boot_script(spec: Spec, layout: Layout, node: Node, host: Host) -> str:
 #!/bin/sh
 # Node {node.name} of cluster {spec.name}: sh boot.sh outside
 set -e
+umask 022
 case "$1" in
 outside)
 {enter}
