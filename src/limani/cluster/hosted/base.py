@@ -83,7 +83,7 @@ def need_ours(backend: str, name: str) -> record.Record:
     if found is None:
         raise ClusterExists(
             f"The {backend} cluster {name!r} was not made by Limani, so it is left alone.",
-            hint=f"Let Limani look after it: limani cluster create {name} --backend {backend} --adopt (module: adopt: true).",
+            hint=f"Let Limani look after it: limani cluster create {name} --backend {backend} --adopt, or adopt: true.",
             name=name,
         )
     return found
@@ -111,5 +111,5 @@ def inotify_hint() -> str | None:
     """What to do where the kernel lets too few programs watch files for several nodes; None where it is enough."""
     path = Path("/proc/sys/fs/inotify/max_user_instances")
     if path.exists() and int(path.read_text()) < 512:
-        return "Nodes may have run out of inotify instances: sudo sysctl fs.inotify.max_user_instances=1024, then run again."
+        return "Nodes may lack inotify instances: sudo sysctl fs.inotify.max_user_instances=1024, then run again."
     return None

@@ -22,8 +22,8 @@ DOCKER = Tool(
     "docker",
     (20, 10, 0),
     ("version", "--format", "{{.Client.Version}}"),
-    "Install Docker (https://docs.docker.com/engine/install, or package docker.io on Debian and Ubuntu); or use the native "
-    "backend, which needs none.",
+    "Install Docker (https://docs.docker.com/engine/install, or package docker.io on Debian and Ubuntu); or use the "
+    "native backend, which needs none.",
 )
 
 

@@ -59,7 +59,7 @@ class HostedRequest(Request, frozen=True, kw_only=True):
     runtime: str | None = None
     mounts: tuple[Mount, ...] = ()
     ports: tuple[Port, ...] = ()
-    registry_mirrors: dict[str, list[str]] = {}
+    registry_mirrors: dict[str, list[str]] = msgspec.field(default_factory=dict)
     memory: int | None = None
     adopt: bool = False
 
@@ -90,9 +90,8 @@ class HostedRequest(Request, frozen=True, kw_only=True):
 
 def request_from(params: Mapping[str, Any]) -> HostedRequest:
     """The request in a module's or a command's parameters. Raises :class:`BadInput` naming what is wrong."""
-    plain = (
-        "kubernetes_version node_subnet pod_subnet service_subnet api_port binaries mirror image api_address runtime"
-    ).split()
+    plain = ("kubernetes_version", "node_subnet", "pod_subnet", "service_subnet", "api_port")
+    texts = ("binaries", "mirror", "image", "api_address", "runtime")
     memory = params.get("memory")
     return HostedRequest(
         name=params.get("name") or "lab",
@@ -104,7 +103,7 @@ def request_from(params: Mapping[str, Any]) -> HostedRequest:
         registry_mirrors={key: list(urls) for key, urls in dict(params.get("registry_mirrors") or {}).items()},
         memory=parse_size(str(memory)) if memory else None,
         node_disks={"*": 64 << 20} if params.get("node_disks") else {},  # refused by every backend of this kind
-        **{name: params[name] for name in plain if params.get(name)},
+        **{name: params[name] for name in (*plain, *texts) if params.get(name)},
     )
 
 

@@ -30,8 +30,9 @@ def lab_cluster(params: Params, *, check: bool, progress: Say) -> dict[str, Any]
     request = request_from(params)
     backend = base.get(str(params["backend"]))
     before = _describe(backend, request.name)
+    after: dict[str, Any] = {}
     if params.get("state") == "absent":
-        changed, after = _absent(backend, request.name, bool(before), check), {}
+        changed = _absent(backend, request.name, bool(before), check)
     else:
         changed, after = _present(backend, request, before, float(params.get("timeout") or 300), check, progress)
     status = backend.status(request.name) if after and (before or not check) else None

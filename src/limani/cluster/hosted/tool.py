@@ -97,12 +97,14 @@ def _read(process: subprocess.Popen[str], command: list[str], timeout_s: float, 
     errors: list[str] = []
 
     def follow(stream: IO[str], lines: list[str], say: Callable[[str], None]) -> None:
-        for line in stream:
-            lines.append(line)
-            if line.strip():
-                say(line.strip())
+        with stream:
+            for line in stream:
+                lines.append(line)
+                if line.strip():
+                    say(line.strip())
 
-    assert process.stdout is not None and process.stderr is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
     threads = [
         threading.Thread(target=follow, args=(process.stdout, output, lambda line: None), daemon=True),
         threading.Thread(target=follow, args=(process.stderr, errors, progress), daemon=True),

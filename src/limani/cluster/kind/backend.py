@@ -163,7 +163,8 @@ class KindBackend:
         """Stop a node, or all nodes (the control plane last)."""
         need_ours("kind", name)
         wanted = [look.node(name, node)] if node else look.nodes(name)[::-1]
-        return any([_power("stop" if look.state(item) != "down" else None, look.node_name(item)) for item in wanted])
+        changed = [_power("stop" if look.state(item) != "down" else None, look.node_name(item)) for item in wanted]
+        return any(changed)
 
 
 def check_request(request: HostedRequest) -> None:
@@ -250,6 +251,6 @@ def _hint(request: HostedRequest) -> str:
     if request.image:
         return f"The output above is kind's own. Is the node image there? docker image inspect {request.image}"
     return (
-        "The output above is kind's own. Without a container registry build a node image (python -m images.kind_node.build, "
-        "docker load) and name it: --image (module: image)."
+        "The output above is kind's own. Without a container registry build a node image (python -m "
+        "images.kind_node.build, docker load) and name it: --image, or image in a play."
     )

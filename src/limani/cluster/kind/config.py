@@ -1,4 +1,4 @@
-"""kind's cluster configuration (kind.x-k8s.io/v1alpha4) for a request, and the registries' mirrors as containerd reads them."""
+"""kind's cluster configuration (kind.x-k8s.io/v1alpha4) for a request, and mirrors of registries for containerd."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MIRRORS = "/etc/containerd/certs.d"
 
 
 def document(request: HostedRequest, api_port: int, mirrors: Path | None, kubelet: dict[str, Any]) -> dict[str, Any]:
-    """The configuration. ``mirrors``: folder of hosts.toml files; ``kubelet``: fields of KubeletConfiguration to set."""
+    """The configuration. ``mirrors``: folder of hosts.toml files; ``kubelet``: of KubeletConfiguration."""
     mounts = [_mount(mount) for mount in request.mounts]
     if mirrors:
         mounts.append(_mount(Mount(host=str(mirrors), node=MIRRORS, read_only=True)))

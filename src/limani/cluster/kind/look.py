@@ -1,4 +1,4 @@
-"""What there is of a kind cluster, read from its containers (``docker inspect``) and, where it answers, from its API."""
+"""What there is of a kind cluster, read from its containers (``docker inspect``) and, if it answers, from its API."""
 
 from __future__ import annotations
 
