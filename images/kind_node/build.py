@@ -1,4 +1,4 @@
-"""Build a node image for kind into an archive for ``docker load``: ``python -m images.kind_node.build`` (prints its path).
+"""Build a node image for kind into an archive for ``docker load``: ``python -m images.kind_node.build`` prints its path.
 
 ``--kubernetes-version`` chooses another version. The result is cached by what it is made of; so is the Debian root.
 People whose Docker reaches a container registry need none of this: kind's own image is the default of the lab.
@@ -92,7 +92,7 @@ def build(kubernetes: str | None = None) -> tuple[Path, str]:
     os.environ["SOURCE_DATE_EPOCH"] = str(EPOCH)
     used = programs(kubernetes)
     root = debian_root()
-    sources = [HERE, HERE.parent / "debian.py"]
+    sources = [HERE / name for name in ("node", "routes", "build.py", "contents.py", "store.py")]
     name = cache.key(root.name, used.kubernetes, debian.architecture(), *sources, *map(used.path, PROGRAMS))
     target = cache.folder() / f"kind-node-{name}.tar"
     if not target.exists():

@@ -1,4 +1,4 @@
-"""The programs of a node: those of Limani's own clusters, and ``kubeadm`` compiled beside them; and the ``kind`` command."""
+"""The programs of a node: those of Limani's own clusters, and ``kubeadm``, compiled; and the ``kind`` command."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def programs(kubernetes: str | None = None) -> Programs:
 
 
 def kubeadm(version: str) -> Path:
-    """``kubeadm`` of that Kubernetes version, from the cache or compiled (20 s where Kubernetes was compiled before)."""
+    """``kubeadm`` of that version, from the cache or compiled (20 s where Kubernetes was compiled before)."""
     target = _folder() / f"kubeadm-{version}"
     if target.exists():
         return target
