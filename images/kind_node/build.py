@@ -1,4 +1,4 @@
-"""Build a node image for kind into an archive for ``docker load``: ``python -m images.kind_node.build`` prints its path.
+"""Build a node image for kind: ``python -m images.kind_node.build`` prints the path of an archive for ``docker load``.
 
 ``--kubernetes-version`` chooses another version. The result is cached by what it is made of; so is the Debian root.
 People whose Docker reaches a container registry need none of this: kind's own image is the default of the lab.

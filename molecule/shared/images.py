@@ -1,7 +1,4 @@
-"""Write the images the scenarios seed: two that share a layer, each in an archive of its own.
-
-    images.py FOLDER
-"""
+"""Write the images the scenarios seed: two that share a layer, each in an archive of its own: ``images.py FOLDER``."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ SIZE = 2_000_000
 def layer(name: str, folder: Path) -> Layer:
     """A layer with one file of two megabytes nobody can compress, the same for the same name."""
     path = folder / name
-    path.write_bytes(random.Random(name).randbytes(SIZE))
+    path.write_bytes(random.Random(name).randbytes(SIZE))  # noqa: S311 - not for secrets
     return build_layer_from_files({f"data/{name}": File(path)}, folder)
 
 
