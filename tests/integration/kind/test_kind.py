@@ -68,7 +68,7 @@ def test_node_paused_while_it_is_seeded(agents: Played, docker: Docker, kubeconf
     archive = tmp_path / "image.tar"
     make_archive(archive, "limani.dev/test/kind-pause:1", [("kind-pause", 48 * MB)])
     paused = WORKERS[1]
-    params = {"kubeconfig": kubeconfig, "images": [{"archive": str(archive)}], "nodes": list(WORKERS), "timeout": 45}
+    params = {"kubeconfig": kubeconfig, "images": [{"archive": str(archive)}], "nodes": list(WORKERS), "timeout": 100}
     trigger = Trigger(lambda: docker("pause", paused), 0.4, paused)
     try:
         with pytest.raises(SomeNodesFailed) as caught:
@@ -79,7 +79,7 @@ def test_node_paused_while_it_is_seeded(agents: Played, docker: Docker, kubeconf
     nodes = caught.value.fields["nodes"]
     assert nodes[paused]["failed"]
     assert nodes[paused]["error"]["code"] in ("agent_unreachable", "timed_out")
-    assert not nodes[WORKERS[0]]["failed"]
+    assert not nodes[WORKERS[0]]["failed"], nodes
     KindBackend().start(NAME)
     resumed = node_image(params, check=False, progress=print)
     assert not resumed["nodes"][paused]["failed"]

@@ -14,19 +14,19 @@ from limani.errors import CommandFailed
 MISSING_PROFILE = 85
 """Exit code of ``status`` for a profile that does not exist; CloudEvents lines stand on its output then."""
 START_CODES = {
+    14: ("minikube refuses these options.", "Its own words are in the message; leave the option out."),
     40: (
         "minikube could not look up whether the version of Kubernetes exists.",
         "Check the network; a version newer than this minikube knows needs a newer minikube.",
     ),
-    56: (
-        "minikube does not support this combination of options.",
-        "Its own words are in the message; leave an option out.",
-    ),
+    56: ("minikube does not support this combination of options.", "Leave one of the options out."),
+    63: ("minikube says Docker does not run.", "Start it (sudo systemctl start docker), then run again."),
     65: ("minikube's driver is not there.", "Start Docker, or check that minikube start --driver=docker works."),
     80: (
         "minikube could not start the node.",
         "minikube logs -p NAME tells more; minikube delete -p NAME clears it away.",
     ),
+    106: ("This version of Kubernetes is too old for minikube.", "Ask for a newer one, or install an older minikube."),
 }
 """What exit codes of ``start`` mean, and the next step."""
 
