@@ -16,6 +16,7 @@ from limani.cli.output import output_option
 
 if TYPE_CHECKING:
     from limani.cluster.backend import Backend
+    from limani.cluster.hosted.base import HostedBackend
     from limani.cluster.native.cluster import NativeCluster
     from limani.cluster.status import ClusterStatus, ProcessStatus
 
@@ -34,10 +35,13 @@ def _cluster_option(function: F) -> F:
     return option(function)
 
 
-def _backend() -> Backend:
+def _backend(name: str = "") -> Backend | HostedBackend:
+    """The backend that made the cluster of that name, as far as Limani knows; else the native one."""
     from limani.cluster import backend
+    from limani.cluster.hosted import base, task
 
-    return backend.get("native")
+    hosted = task.backend_of(name) if name and name not in backend.get("native").names() else None
+    return base.get(hosted) if hosted else backend.get("native")
 
 
 def _open(name: str) -> NativeCluster:
@@ -54,6 +58,13 @@ def cluster() -> None:
 @cluster.command()
 @_name
 @click.option("--nodes", type=int, default=3, show_default=True, help="How many nodes, 1 to 9.")
+@click.option(
+    "--backend",
+    type=click.Choice(["native", "kind", "minikube"]),
+    default="native",
+    show_default=True,
+    help="What makes it.",
+)
 @click.option("--kubernetes-version", help="Version of Kubernetes; the default is the one this release is tested with.")
 @click.option("--docker", is_flag=True, help="Run a dockerd on every node besides containerd.")
 @click.option("--node-subnet", help="IPv4 network of the nodes; chosen free by default.")
@@ -65,20 +76,28 @@ def cluster() -> None:
 )
 @click.option("--binaries", type=click.Path(), help="Folder with the binaries; else the cache, a download, a compiler.")
 @click.option("--mirror", help="Download the binaries from here instead of the projects' own sites.")
+@click.option("--image", help="Image of the nodes (kind, minikube).")
+@click.option("--api-address", help="Address the API server listens on (kind).")
+@click.option("--runtime", type=click.Choice(["containerd", "docker"]), help="Runtime of the nodes (minikube).")
+@click.option(
+    "--mount", "mounts", multiple=True, metavar="HOST:NODE[:ro]", help="A folder in every node (kind, minikube)."
+)
+@click.option(
+    "--port", "ports", multiple=True, metavar="HOST:NODE", help="A port to the control plane (kind, minikube)."
+)
+@click.option("--memory", help="Memory of each node, 2G for example (minikube).")
+@click.option("--adopt", is_flag=True, help="Look after a cluster made without Limani (kind, minikube).")
 @click.option("--timeout", type=float, default=120, show_default=True, help="Seconds until it counts as failed.")
 @click.option("--keep", is_flag=True, help="Leave what there is when it fails, to look at it.")
 @output_option
-def create(output: str, timeout: float, keep: bool, node_disk: tuple[str, ...], **options: Any) -> None:
+def create(output: str, timeout: float, keep: bool, backend: str, **options: Any) -> None:
     """Make a cluster and wait until its nodes are Ready and its DNS answers."""
-    from limani.cluster.spec import Request, parse_node_disks
-
-    request = Request(node_disks=parse_node_disks(node_disk), **options)
     began = time.monotonic()
 
     def progress(text: str) -> None:
         click.echo(f"{time.monotonic() - began:6.1f} s  {text}", err=True)
 
-    made = _backend().create(request, progress=progress, keep=keep, timeout_s=timeout)
+    made = _create(backend, options, progress, keep, timeout)
     progress(f"Cluster {made.name} is ready")
     if output == "json":
         _json(made)
@@ -86,12 +105,34 @@ def create(output: str, timeout: float, keep: bool, node_disk: tuple[str, ...], 
         click.echo(f"export KUBECONFIG={made.kubeconfig}")
 
 
+def _create(
+    backend: str, options: dict[str, Any], progress: Callable[[str], None], keep: bool, timeout_s: float
+) -> ClusterStatus:
+    from limani.cluster import backend as backends
+    from limani.cluster.hosted import base
+    from limani.cluster.hosted import options as hosted
+    from limani.cluster.spec import Request, parse_node_disks
+
+    disks = parse_node_disks(options.pop("node_disk"))
+    if backend == "native":
+        hosted.refuse_for_native(options)
+        request = Request(node_disks=disks, **{k: value for k, value in options.items() if k not in hosted.OWN})
+        return backends.get("native").create(request, progress=progress, keep=keep, timeout_s=timeout_s)
+    wanted = hosted.request_from(options | {"node_disks": disks})
+    chosen = base.get(backend)
+    if wanted.adopt:
+        base.refuse_differences(backend, wanted.name, chosen.differences(wanted))
+        chosen.adopt(wanted)
+        return chosen.status(wanted.name)
+    return chosen.create(wanted, progress=progress, keep=keep, timeout_s=timeout_s)
+
+
 @cluster.command()
 @_name
 @output_option
 def delete(name: str, output: str) -> None:
     """Remove a cluster and everything of it; it is fine if there is none."""
-    removed = _backend().delete(name)
+    removed = _backend(name).delete(name)
     if output == "json":
         _json({"name": name, "changed": removed})
     else:
@@ -102,8 +143,10 @@ def delete(name: str, output: str) -> None:
 @output_option
 def list_(output: str) -> None:
     """List the clusters of this machine."""
+    from limani.cluster.hosted import task
+
     backend = _backend()
-    found = [backend.status(name) for name in backend.names()]
+    found = [*(backend.status(name) for name in backend.names()), *task.statuses()]
     if output == "json":
         _json(found)
     else:
@@ -116,7 +159,7 @@ def list_(output: str) -> None:
 @output_option
 def status(name: str, output: str) -> None:
     """Show a cluster's nodes and processes. Exit code 1 unless it is running."""
-    found = _backend().status(name)
+    found = _backend(name).status(name)
     if output == "json":
         _json(found)
     else:
@@ -136,7 +179,7 @@ def status(name: str, output: str) -> None:
 @click.option("--path", is_flag=True, help="Print where the file is instead of its text.")
 def kubeconfig(name: str, path: bool) -> None:
     """Print the administrator's kubeconfig."""
-    file = _backend().kubeconfig(name)
+    file = _backend(name).kubeconfig(name)
     click.echo(str(file) if path else file.read_text().rstrip("\n"))
 
 
@@ -146,7 +189,7 @@ def kubeconfig(name: str, path: bool) -> None:
 @click.option("--node", "nodes", multiple=True, help="Only into this node (may be repeated).")
 def load(name: str, archive: Path, nodes: tuple[str, ...]) -> None:
     """Import an image archive whole into containerd of every node (limani load moves only what is missing)."""
-    _backend().load(name, archive, nodes or None)
+    _backend(name).load(name, archive, nodes or None)
 
 
 @cluster.command()
@@ -202,11 +245,16 @@ def _node_command(function: Callable[[NativeCluster, str], bool]) -> click.Comma
     @_cluster_option
     @output_option
     def run(node: str, name: str, output: str) -> None:
+        from limani.cluster.hosted import base, task
         from limani.cluster.native.lock import cluster_lock
 
-        found = _open(name)
-        with cluster_lock(name):
-            changed = function(found, node)
+        power = function.__name__.strip("_")
+        if power in ("start", "stop") and (hosted := task.backend_of(name)):
+            changed = getattr(base.get(hosted), power)(name, node)
+        else:
+            found = _open(name)
+            with cluster_lock(name):
+                changed = function(found, node)
         if output == "json":
             _json({"cluster": name, "node": node, "changed": changed})
         else:

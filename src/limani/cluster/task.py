@@ -11,6 +11,7 @@ import msgspec
 from limani.cluster import backend as backends
 from limani.cluster.backend import Backend, Facts
 from limani.cluster.hosted import base as hosted
+from limani.cluster.hosted import options as hosted_options
 from limani.cluster.spec import Request, parse_size
 from limani.cluster.status import ClusterStatus, NodeStatus
 from limani.errors import BadInput, ClusterExists
@@ -28,6 +29,7 @@ def lab_cluster(params: Params, *, check: bool, progress: Say) -> dict[str, Any]
         from limani.cluster.hosted import task
 
         return task.lab_cluster(params, check=check, progress=progress)
+    hosted_options.refuse_for_native(params)
     began = time.monotonic()
     request = request_from(params)
     state = params.get("state") or "present"

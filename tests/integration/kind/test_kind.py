@@ -75,12 +75,13 @@ def test_node_paused_while_it_is_seeded(agents: Played, docker: Docker, kubeconf
             node_image({**params, "rate": 8 * MB}, check=False, progress=print, on_bytes=trigger)
         trigger.done()
     finally:
-        docker("unpause", paused)
+        assert KindBackend().start(NAME, paused)
     nodes = caught.value.fields["nodes"]
     assert nodes[paused]["failed"]
     assert nodes[paused]["error"]["code"] in ("agent_unreachable", "timed_out")
     assert not nodes[WORKERS[0]]["failed"], nodes
-    KindBackend().start(NAME)
+    rollout = ("kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf", "-n", "limani-system", "rollout", "status")
+    docker("exec", NODES[0], *rollout, "ds/limani-agent", "--timeout=60s")
     resumed = node_image(params, check=False, progress=print)
     assert not resumed["nodes"][paused]["failed"]
     assert resumed["nodes"][paused]["bytes"] < 48 * MB

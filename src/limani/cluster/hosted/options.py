@@ -13,6 +13,8 @@ from limani.cluster.spec import Request, parse_size
 from limani.errors import BadInput, Unsupported
 
 RUNTIMES = ("containerd", "docker")
+OWN = ("image", "api_address", "runtime", "mounts", "ports", "registry_mirrors", "memory", "adopt")
+"""What a native cluster cannot have."""
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d+)?", re.IGNORECASE)
 _VERSION = re.compile(r"v?\d+\.\d+\.\d+(-[0-9a-z.-]+)?")
 
@@ -135,6 +137,13 @@ def check_address(field: str, text: str | None) -> None:
         IPv4Address(text or "0.0.0.0")  # noqa: S104 - only parsed
     except ValueError as error:
         raise BadInput(f"{field} {text!r} is not an IPv4 address.", field=field, value=text) from error
+
+
+def refuse_for_native(params: Mapping[str, Any]) -> None:
+    """Raise :class:`Unsupported` naming an option that only clusters of kind and minikube can have."""
+    for field in OWN:
+        if params.get(field):
+            raise Unsupported(f"A native cluster cannot have {field}.", hint=f"Leave {field} out.", field=field)
 
 
 def refuse(request: HostedRequest, backend: str, fields: Iterable[str], hint: str | None = None) -> None:

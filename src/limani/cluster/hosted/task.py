@@ -48,15 +48,18 @@ def lab_cluster(params: Params, *, check: bool, progress: Say) -> dict[str, Any]
 
 
 def clusters(name: str | None) -> list[dict[str, Any]]:
-    """The clusters of kind and minikube, or those of that name; none where their programs are not usable."""
+    """The clusters of kind and minikube, or those of that name, as the module lab_cluster_info returns them."""
+    found = [status for status in statuses() if name in (None, "", status.name)]
+    return [{"name": s.name, "backend": s.backend, **facts(s, {}), "state": s.state} for s in found]
+
+
+def statuses() -> list[ClusterStatus]:
+    """All clusters of kind and minikube, Limani's and others; none where their programs are not usable."""
     found = []
     for key in BACKENDS:
         with contextlib.suppress(LimaniError):
             backend = base.get(key)
-            for item in backend.names():
-                if name in (None, "", item):
-                    status = backend.status(item)
-                    found.append({"name": item, "backend": key, **facts(status, {}), "state": status.state})
+            found += [backend.status(name) for name in backend.names()]
     return found
 
 
