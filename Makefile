@@ -29,6 +29,10 @@ test: setup-tests  ## Everything CI runs: linters, unit tests, tests on a real c
 unit: setup  ## Unit tests only
 	@$(PYTHON) scripts/test.py unit
 
+.PHONY: test-kind
+test-kind: setup-tests  ## The kind backend on a real kind cluster (part of make test)
+	@scripts/test-kind.sh
+
 .PHONY: lint
 lint: setup  ## Linters only
 	@scripts/lint.sh
