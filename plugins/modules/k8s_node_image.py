@@ -270,8 +270,12 @@ images:
       description: Platform, or platforms separated by commas.
       returned: O(state=present)
       type: str
+    layers:
+      description: How many layers it has.
+      returned: O(state=present)
+      type: int
     size:
-      description: Bytes of all blobs of the image.
+      description: Bytes of all layers.
       returned: O(state=present)
       type: int
     source:
@@ -283,6 +287,7 @@ images:
       digest: sha256:6784fb0834aa7dbbe12e3d7471e69c290df3e6ba810dc38b34ae33d3c1c05f7d
       config_digest: sha256:b52e0b094bc0e26c9eddc9e4ab7a64ce0033c3360d8b7ad4ff4132c4e03e8f7b
       platform: linux/amd64
+      layers: 7
       size: 72950530
       source: registry docker.io
 nodes:
