@@ -17,7 +17,7 @@ from limani.cluster.hosted import record
 
 ROOT = Path(__file__).parents[3]
 PRIVATE_DOCKER = [sys.executable, str(ROOT / "scripts/private_docker.py")]
-NAME = "kindtest"
+NAME = f"kind-{os.getpid()}"
 NODES = (f"{NAME}-control-plane", f"{NAME}-worker", f"{NAME}-worker2")
 
 

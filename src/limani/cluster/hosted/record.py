@@ -6,6 +6,7 @@ is changed. Records are beside the native clusters, in folders whose names no na
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
@@ -76,6 +77,8 @@ def forget(backend: str, name: str) -> bool:
     if not path.exists():
         return False
     shutil.rmtree(path)
+    with contextlib.suppress(OSError):  # others have records there
+        path.parent.rmdir()
     return True
 
 
