@@ -31,6 +31,8 @@ from limani.seed.plan import Spread, Step
 
 PATIENCE_S = 30.0
 """How long a node may be out of reach before it counts as failed; what it has is kept."""
+HOLDER_S = 10.0
+"""How long another node's agent may take to answer before a blob is sent a second time instead."""
 REDIRECTS = 3
 BROKEN = (AgentUnreachable, AgentMissing, KubeUnreachable, TimedOut)
 """Errors after which trying again makes sense: the way broke, not the work."""
@@ -58,9 +60,9 @@ class Cargo:
 class _Redirect(Exception):
     """A node wants a blob that was already brought to another one; it shall fetch it there."""
 
-    def __init__(self, holder: str) -> None:
+    def __init__(self, holder: str, digest: str) -> None:
         super().__init__(holder)
-        self.holder = holder
+        self.holder, self.digest = holder, digest
 
 
 class Run:
@@ -147,8 +149,10 @@ class Run:
                 raise AgentUnreachable(f"The agent of node {step.node} ended its stream early.", node=step.node)
             except _Redirect as redirect:
                 redirects += 1
-                extra = [redirect.holder, *(name for name in extra if name != redirect.holder)]
-                await self._answering(redirect.holder)
+                if await self._answers(redirect.holder):
+                    extra = [redirect.holder, *(name for name in extra if name != redirect.holder)]
+                else:
+                    self._brought.pop(redirect.digest, None)  # the next who wants it gets it from here
                 heard = time.monotonic()
             except BROKEN:
                 # Nothing announces that a node is back, so ask again after a growing pause.
@@ -169,16 +173,21 @@ class Run:
             for task in [task for task in self._tasks if task.get_name().startswith(f"{step.node} ")]:
                 task.cancel()
 
-    async def _answering(self, name: str) -> None:
-        """Wait until an agent answers (it may be starting again right now), or is given up."""
-        begun, pause = time.monotonic(), 0.2
-        while name not in self._dead and time.monotonic() - begun < PATIENCE_S:
-            try:
-                await self._fleet.agent(name).status()
-                return
-            except BROKEN:
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, 2.0)
+    async def _answers(self, name: str) -> bool:
+        """Wait until an agent answers: it may be starting again right now. False if it does not within HOLDER_S."""
+        pause = 0.2
+        try:
+            async with asyncio.timeout(HOLDER_S):
+                while name not in self._dead:
+                    try:
+                        await self._fleet.agent(name).status()
+                        return True
+                    except BROKEN:
+                        await asyncio.sleep(pause)
+                        pause = min(pause * 2, 2.0)
+        except TimeoutError:
+            pass
+        return False
 
     async def _event(self, node: str, event: wire.AnyEvent, outcome: Outcome, may_redirect: bool) -> bool:
         """Take note of one event; True after the last one."""
@@ -186,7 +195,7 @@ class Run:
             case wire.Want():
                 holder = self._brought.get(event.digest)
                 if may_redirect and self._how != "star" and holder not in (None, node) and holder not in self._dead:
-                    raise _Redirect(str(holder))
+                    raise _Redirect(str(holder), event.digest)
                 self._start_upload(node, event)
             case wire.Progress():
                 self._on_progress(node, event.digest, event.received, event.size)
