@@ -40,15 +40,3 @@ def wait_phase(api: client.CoreV1Api, name: str, phases: Sequence[str], timeout_
             events.stop()
             return str(last.phase)
     raise AssertionError(f"pod {name} is not {phases} after {timeout_s} s: {last}")
-
-
-def wait_node_ready(kubeconfig: str, node: str, timeout_s: int = 120) -> None:
-    """Wait until a node is Ready."""
-    api = client.CoreV1Api(config.new_client_from_config(kubeconfig))
-    events = watch.Watch()
-    for event in events.stream(api.list_node, field_selector=f"metadata.name={node}", timeout_seconds=timeout_s):
-        conditions = {condition.type: condition.status for condition in event["object"].status.conditions or []}
-        if conditions.get("Ready") == "True":
-            events.stop()
-            return
-    raise AssertionError(f"node {node} is not Ready after {timeout_s} s")

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from limani.kube.nodes import list_nodes
+from limani.errors import LimaniError
+from limani.fleet.fleet import Fleet
 from limani.kube.session import KubeSession
 from tests.integration.seed.conftest import MB, Seeder, Trigger
-from tests.support.pods import wait_node_ready
 
 pytestmark = pytest.mark.integration
 
@@ -61,17 +61,24 @@ def test_node_that_is_down_fails_alone(cleaned: Seeder, archive: tuple[Path, str
 
 
 def ready(seeder: Seeder, node: str) -> None:
-    """Wait until a node's agent answers again (the API's watch, through the library the agents are installed with)."""
-    from limani.deploy.install import wait_ready
+    """Wait until a node's agent answers again.
 
-    async def wait() -> None:
+    The API server goes on saying Ready of a node that was away for less than the grace period, so only asking tells.
+    """
+
+    async def answers() -> bool:
         async with KubeSession.open(seeder.kubeconfig) as session:
-            await wait_ready(session, "limani-system", 120)
-            found = next(item for item in await list_nodes(session, "limani-system") if item.name == node)
-            assert found.agent, found.why
+            try:
+                fleet = await Fleet.find(session, names=[node])
+                await fleet.agent(node).status()
+            except LimaniError:
+                return False
+            return True
 
-    wait_node_ready(seeder.kubeconfig, node)
-    asyncio.run(wait())
+    deadline = time.monotonic() + 120
+    while not asyncio.run(answers()):
+        assert time.monotonic() < deadline, f"the agent of {node} does not answer"
+        time.sleep(0.5)
 
 
 def test_node_that_dies_in_the_middle(cleaned: Seeder, archive: tuple[Path, str]) -> None:
