@@ -58,6 +58,7 @@ def test_an_overlapping_network_is_refused(cluster: NativeCluster) -> None:
     with pytest.raises(BadInput, match=r"pod_subnet 10\.67\.0\.0/16 overlaps"):
         backend.get("native").create(Request(name="never", nodes=1, pod_subnet="10.67.0.0/16"), progress=print)
     assert "never" not in backend.get("native").names()
+    assert not Path("/run/limani/never.lock").exists()
 
 
 def test_docker_runs_containers_beside_pods(cluster: NativeCluster, busybox: Path) -> None:

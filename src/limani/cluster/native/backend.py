@@ -137,7 +137,7 @@ def create(
     with ``keep``). Raises :class:`ClusterExists` if there is one of that name.
     """
     need_root()
-    with cluster_lock(request.name) as lock:
+    with cluster_lock(request.name):
         cluster = NativeCluster(settle(request, binaries, version))
         try:
             run_steps(Context(cluster, time.monotonic() + timeout_s, progress))
@@ -146,7 +146,7 @@ def create(
             if isinstance(error, LimaniError):
                 error.fields["logs"] = logs.tails(cluster.layout, lines=20)
             if not keep:
-                _delete(request.name, lock)
+                _delete(request.name)
             raise
     return cluster
 
@@ -219,11 +219,11 @@ def _dockerd(folder: Path) -> str:
 def delete(name: str) -> bool:
     """Remove a cluster and everything of it, whatever state it is in; false if there was nothing."""
     need_root()
-    with cluster_lock(check_name(name)) as lock:
-        return _delete(name, lock)
+    with cluster_lock(check_name(name)):
+        return _delete(name)
 
 
-def _delete(name: str, lock: Path) -> bool:
+def _delete(name: str) -> bool:
     layout = Layout.of(name)
     found = layout.state.exists() or layout.run.exists() or bool(cgroups.processes(name))
     # The control plane first: nobody shall bring a node back meanwhile.
@@ -238,7 +238,6 @@ def _delete(name: str, lock: Path) -> bool:
     for folder in (layout.run, layout.state):
         if folder.exists():
             shutil.rmtree(folder)
-    lock.unlink(missing_ok=True)
     with machine_lock():
         if not names():
             settings.restore()

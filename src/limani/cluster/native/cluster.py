@@ -18,6 +18,7 @@ from limani.cluster.command import run
 from limani.cluster.native import cgroups, network
 from limani.cluster.native import node as nodes
 from limani.cluster.native.api import Api
+from limani.cluster.native.bootscript import API_GATE
 from limani.cluster.native.control import WARDEN
 from limani.cluster.native.gate import open_gate
 from limani.cluster.native.layout import Layout
@@ -184,7 +185,7 @@ class NativeCluster:
 
     def open_node_gate(self, name: str) -> None:
         """Let the node's processes through that wait for the API server."""
-        open_gate(self.socket(name, str(nodes.API_GATE)))
+        open_gate(self.socket(name, str(API_GATE)))
 
     def stop_node(self, name: str) -> bool:
         """Pull a node's plug: its PID 1 is killed and with it all its processes; false if it was off already.

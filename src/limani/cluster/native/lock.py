@@ -19,11 +19,18 @@ def machine_lock() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def cluster_lock(name: str) -> Iterator[Path]:
-    """Held while one cluster is created, deleted, or a node is switched; yields the file (``delete`` removes it)."""
+def cluster_lock(name: str) -> Iterator[None]:
+    """Held while one cluster is created, deleted, or a node is switched.
+
+    Its file goes with the cluster: it is removed when there is none of that name in the end.
+    """
     path = paths.RUN_ROOT / f"{name}.lock"
     with _locked(path):
-        yield path
+        try:
+            yield
+        finally:
+            if not (paths.state_root() / name / "spec.json").exists():
+                path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

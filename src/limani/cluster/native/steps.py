@@ -12,6 +12,7 @@ from typing import Any
 from limani.cluster.command import run
 from limani.cluster.native import cgroups, control, dns, images, network, objects
 from limani.cluster.native import node as nodes
+from limani.cluster.native.bootscript import Host
 from limani.cluster.native.cluster import NativeCluster, await_true, parallel
 from limani.cluster.native.gate import close_gate, open_gate
 from limani.errors import KubeError, TimedOut
@@ -52,12 +53,12 @@ def run_steps(context: Context) -> None:
         context.seconds[step.name] = round(time.monotonic() - began, 3)
 
 
-def host() -> nodes.Host:
+def host() -> Host:
     """What of this machine the nodes' configuration depends on (capabilities(7): CapEff in /proc/self/status)."""
     status = Path("/proc/self/status").read_text()
     effective = int(next(line.split()[1] for line in status.splitlines() if line.startswith("CapEff:")), 16)
     may_raise = bool(effective >> _CAP_SYS_RESOURCE & 1)
-    return nodes.Host(sys.executable, may_raise, tuple(cgroups.hierarchies()))
+    return Host(sys.executable, may_raise, tuple(cgroups.hierarchies()))
 
 
 def _files(context: Context) -> None:
