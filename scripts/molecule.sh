@@ -9,8 +9,17 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 [ -d .venv/bin ] && PATH=$PWD/.venv/bin:$PATH
 state=$(mktemp -d "${TMPDIR:-/tmp}/limani-molecule.XXXXXX")
-trap 'rm -rf "$state"' EXIT
-export MOLECULE_STATE=$state
+# Several runs may go on side by side: each has clusters of its own.
+cluster=${LIMANI_TEST_CLUSTER:-molecule-$$}
+clean_up() {
+    # What a run that was stopped half way has left; nothing after one that ended.
+    limani cluster delete "$cluster-lab" >/dev/null || true
+    limani cluster delete "$cluster-role" >/dev/null || true
+    [ -n "${LIMANI_TEST_CLUSTER:-}" ] || limani cluster delete "$cluster" >/dev/null || true
+    rm -rf "$state"
+}
+trap clean_up EXIT
+export MOLECULE_STATE=$state MOLECULE_CLUSTER=$cluster
 # Ansible and molecule keep what they note here too, not in the user's folders.
 export ANSIBLE_HOME=$state/ansible
 COLLECTION_TREE=$(scripts/collection_tree.sh "$state/tree")
@@ -23,6 +32,8 @@ all:
     localhost:
       ansible_connection: local
       ansible_python_interpreter: $(command -v python3)
+  vars:
+    cluster: $cluster
 YAML
 
 wanted=(--all)
