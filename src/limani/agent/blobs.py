@@ -10,7 +10,7 @@ from limani.agent.inflow import Inflow
 from limani.agent.spool import Spool
 from limani.distribution.store import Upload
 from limani.engine.base import Engine
-from limani.errors import BlobUnknown, LimaniError, RangeInvalid, UploadUnknown
+from limani.errors import BlobUnknown, LimaniError, NotEnoughDisk, RangeInvalid, UploadUnknown
 from limani.image import digest as digests
 
 RUN_S = 10.0
@@ -130,10 +130,14 @@ class Blobs:
                     raise RangeInvalid(
                         f"The upload has {there} bytes; a chunk at {offset} does not continue it.", received=there
                     )
-                async with Inflow(entry) as inflow:
-                    async for data in chunks:
-                        await bucket.take(len(data))
-                        await inflow.add(data)
+                try:
+                    async with Inflow(entry) as inflow:
+                        async for data in chunks:
+                            await bucket.take(len(data))
+                            await inflow.add(data)
+                except NotEnoughDisk as error:
+                    _refuse(entry, error)  # the run that waits for it need not wait any longer
+                    raise
         return entry.received
 
     async def finish_upload(self, upload_id: str, digest: str) -> None:
@@ -153,8 +157,7 @@ class Blobs:
             try:
                 await entry.verify()
             except LimaniError as error:
-                entry.refused = error
-                entry.notify()
+                _refuse(entry, error)
                 raise
 
     async def cancel_upload(self, upload_id: str) -> None:
@@ -162,3 +165,9 @@ class Blobs:
         entry = self._session(upload_id)
         if upload_id.startswith("upload-"):
             self._spool.drop(entry)
+
+
+def _refuse(entry: Entry, error: LimaniError) -> None:
+    """Tell the run that asked for an upload why there will be none."""
+    entry.refused = error
+    entry.notify()

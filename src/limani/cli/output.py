@@ -38,7 +38,8 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
 def error(problem: LimaniError) -> None:
     """Print an error and what to do next on standard error."""
     click.echo(f"limani: {problem.message}", err=True)
-    results = dict(problem.fields.get("nodes") or {}).values()
+    nodes = problem.fields.get("nodes")
+    results = nodes.values() if isinstance(nodes, dict) else ()
     failures = [result["error"] for result in results if isinstance(result, dict) and result.get("error")]
     # Nodes often fail for one reason: one hint for each kind of failure.
     for code, hint in {str(failure["code"]): str(failure["hint"]) for failure in reversed(failures)}.items():
