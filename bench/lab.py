@@ -119,11 +119,12 @@ class Lab:
         def one(node: str) -> None:
             ctr = [f"{self.cluster.spec.binaries}/ctr", "--namespace=k8s.io", "images"]
             rows = [line.split()[:3] for line in self.cluster.exec(node, [*ctr, "list"]).splitlines()[1:]]
-            # The kubelet's runtime names an image by its repository and digest, and by its configuration, too.
+            # kind's way also leaves a name for the archive's index; the kubelet's runtime names every image by its
+            # configuration, and goes on doing so when its tag has moved to another: each holds on to the content.
             repository = reference.rpartition(":")[0]
-            digests = {digest for name, _, digest in rows if name.startswith((f"{repository}:", f"{repository}@"))}
-            # kind's way also leaves a name for the archive's index, which holds on to the content.
-            gone = sorted(name for name, _, digest in rows if digest in digests or name.startswith("import-"))
+            ours = (f"{repository}:", f"{repository}@", "import-")
+            kept = {digest for name, _, digest in rows if not name.startswith((*ours, "sha256:"))}
+            gone = sorted(name for name, _, digest in rows if name.startswith(ours) or digest not in kept)
             if gone:
                 self.cluster.exec(node, [*ctr, "remove", "--sync", *gone], timeout_s=120)
 

@@ -23,8 +23,10 @@ from limani.engine.target import Layer, Target
 from limani.errors import AgentUnreachable, BlobUnknown, DigestMismatch, LimaniError, TimedOut
 from limani.pace import Bucket
 
-AT_ONCE = 3
-"""Blobs on their way at the same time."""
+AT_ONCE = 4
+"""Small blobs on their way at the same time."""
+LARGE = 4 << 20
+"""Larger blobs come one after the other, the base first: it is unpacked while the next one arrives."""
 ROUNDS = 2
 """How often every peer is tried for a blob before the caller is asked for it."""
 SILENCE_S = 120.0
@@ -45,7 +47,7 @@ class Run:
         self._targets = [Target.parse(spec) for spec in request.images]
         self._plans: list[wire.ImagePlan] = []
         self._bucket = Bucket(request.rate)
-        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._small, self._large = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(1)
         self._tasks: asyncio.TaskGroup  # the run's own; exists while ``go`` does
         self._blobs: dict[str, asyncio.Task[tuple[str, int]]] = {}
         self._users: dict[str, int] = {}  # layers of images not yet named, by digest
@@ -189,7 +191,7 @@ class Run:
     async def _obtain(self, blob: wire.Blob) -> tuple[str, int]:
         """Have a blob verified in the spool; returns where it came from and the bytes that moved for it."""
         entry = self._spool.open(blob.digest, blob.size)
-        async with self._slots:
+        async with self._large if blob.size > LARGE else self._small:
             telling = asyncio.create_task(self._tell(entry))
             try:
                 waited = entry.writer.locked()
