@@ -214,8 +214,8 @@ def configuration() -> dict[str, Any]:
             "PYTHONDONTWRITEBYTECODE=1",
             # Buffers of a transfer go back to the system at once instead of staying in glibc's heaps (mallopt(3)).
             "MALLOC_ARENA_MAX=2",
-            "MALLOC_MMAP_THRESHOLD_=131072",
-            "MALLOC_TRIM_THRESHOLD_=131072",
+            "MALLOC_MMAP_THRESHOLD_=393216",
+            "MALLOC_TRIM_THRESHOLD_=524288",
         ],
         "Labels": {
             "org.opencontainers.image.title": "limani-agent",

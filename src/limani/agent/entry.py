@@ -15,8 +15,9 @@ from pathlib import Path
 from limani.errors import DigestMismatch, LimaniError, NotEnoughDisk, RangeInvalid, UploadUnknown
 from limani.pace import Bucket
 
-PIECE = 1 << 20
-"""Bytes written or read at once: large enough that a hop to a thread costs nothing beside it."""
+PIECE = 256 << 10
+"""Bytes written or read at once: large enough for a hop to a thread to cost little, small enough to come from the heap
+(images/agent/build.py, MALLOC_MMAP_THRESHOLD_) instead of being mapped, zeroed and unmapped each time."""
 
 
 class Entry:
