@@ -10,11 +10,12 @@ import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from limani.agent import log
+from limani.agent import log, memory
 from limani.agent.metrics import Metrics
 from limani.distribution.problems import error_response
 from limani.errors import LimaniError
 
+SETTLED_S = 0.5
 QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
@@ -42,6 +43,30 @@ def _answer(request: web.Request, error: LimaniError) -> web.Response:
     if request.body_exists and not request.content.is_eof():
         response.force_close()  # the rest of the body is not wanted
     return response
+
+
+def give_back_memory() -> Middleware:
+    """A middleware that returns free memory to the system once nothing has been going on for a moment."""
+    under_way = 0
+
+    def tidy() -> None:
+        if not under_way:
+            memory.give_back()
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        nonlocal under_way
+        if request.path in QUIET:
+            return await handler(request)
+        under_way += 1
+        try:
+            return await handler(request)
+        finally:
+            under_way -= 1
+            if not under_way:
+                asyncio.get_running_loop().call_later(SETTLED_S, tidy)
+
+    return middleware
 
 
 def log_requests(node: str, metrics: Metrics) -> Middleware:

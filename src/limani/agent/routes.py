@@ -12,7 +12,7 @@ import msgspec
 from aiohttp import web
 
 from limani import __version__, wire
-from limani.agent import log, memory
+from limani.agent import log
 from limani.agent.auth import CREATE, DELETE, GET, UPDATE, Action
 from limani.agent.grants import Grants
 from limani.agent.metrics import Metrics
@@ -194,8 +194,6 @@ class Service:
             await asyncio.wait([working])
             self.running.discard(me)
             self.metrics.running.dec()
-            if not self.running:
-                memory.give_back()
             self.metrics.runs.labels(outcome).observe(asyncio.get_running_loop().time() - started)
 
     async def stop(self, timeout_s: float) -> None:

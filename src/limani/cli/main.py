@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 
-from limani import __version__
 from limani.cli import output
 from limani.errors import LimaniError
 
@@ -42,7 +41,7 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="limani")
+@click.version_option(package_name="limani", prog_name="limani")
 def cli() -> None:
     """Look after what is on the nodes of a cluster."""
 

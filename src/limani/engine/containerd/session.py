@@ -48,6 +48,7 @@ class Session:
         self.unpacking: asyncio.Task[None] | None = None
         self._keys: set[str] = set()  # extractions that are not committed yet
         self._changed = False
+        self._named = False
 
     async def prepare(self) -> None:
         """Find out what is there, and keep it from being collected meanwhile."""
@@ -150,6 +151,7 @@ class Session:
         await self.unpacking
         await self._rpc.redo(self._documents)
         named = await self._rpc.redo(lambda: self._engine.catalog.name(self._target))
+        self._named = True
         return named or self._changed
 
     async def _documents(self) -> None:
@@ -184,7 +186,8 @@ class Session:
         for key in self._keys:
             request = snapshots_pb2.RemoveSnapshotRequest(snapshotter=snapshotter, key=key)
             await self._rpc.maybe(SNAPSHOTS + "Remove", request, Empty)
-        await drop_lease(self._engine, self.lease)
+        # What has been named is held by its name: there is nothing to collect that anybody should wait for.
+        await drop_lease(self._engine, self.lease, collect=not self._named)
 
 
 @asynccontextmanager
@@ -245,11 +248,12 @@ async def _create_lease(engine: Containerd, lease: str) -> None:
     await engine.rpc.redo(create)
 
 
-async def drop_lease(engine: Containerd, lease: str) -> None:
-    """Delete a lease, its ingests, and (synchronously) what nothing refers to any more."""
+async def drop_lease(engine: Containerd, lease: str, *, collect: bool = True) -> None:
+    """Delete a lease and its ingests; ``collect``: and wait until what nothing refers to any more is gone."""
     with contextlib.suppress(RuntimeFailed):  # what resists goes with the lease, when containerd next collects
         await engine.content.abort(f"{lease}-")
-    await engine.rpc.maybe(LEASES + "Delete", leases_pb2.DeleteRequest(id=lease, sync=True), Empty, timeout_s=CLEAN_S)
+    request = leases_pb2.DeleteRequest(id=lease, sync=collect)
+    await engine.rpc.maybe(LEASES + "Delete", request, Empty, timeout_s=CLEAN_S)
 
 
 async def drop_leftovers(engine: Containerd) -> int:
