@@ -215,7 +215,7 @@ def configuration() -> dict[str, Any]:
             # Buffers of a transfer go back to the system at once instead of staying in glibc's heaps (mallopt(3)).
             "MALLOC_ARENA_MAX=2",
             "MALLOC_MMAP_THRESHOLD_=393216",
-            "MALLOC_TRIM_THRESHOLD_=524288",
+            "MALLOC_TRIM_THRESHOLD_=262144",
         ],
         "Labels": {
             "org.opencontainers.image.title": "limani-agent",

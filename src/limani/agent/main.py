@@ -114,7 +114,7 @@ async def serve(options: argparse.Namespace) -> None:
         access_log=None,
         handler_cancellation=True,  # a caller who goes away ends the work
         auto_decompress=False,
-        read_bufsize=512 << 10,
+        read_bufsize=128 << 10,
         shutdown_timeout=STOP_S,
     )
     stopped = asyncio.Event()

@@ -17,7 +17,7 @@ from limani.wire import BLOB_REPOSITORY, GRANT_HEADER, Peer
 CONNECT_S = 5.0
 QUIET_S = 10.0
 """After so long without a byte the peer is asked whether it is alive; a living one may be waiting itself."""
-BUFFER = 512 << 10
+BUFFER = 128 << 10
 
 
 class Peers:
