@@ -116,7 +116,7 @@ def _extract_hint() -> str:
 
 
 def _mirror() -> list[str]:
-    """The mirror to use; mmdebstrap's own default is that of the host's own sources, else deb.debian.org."""
+    """The mirror to use; mmdebstrap's own default is that of the host's own sources, else Debian's."""
     mirror = os.environ.get("LIMANI_DEBIAN_MIRROR", "")
     return [mirror] if mirror else []
 
