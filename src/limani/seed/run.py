@@ -12,6 +12,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Se
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
+import msgspec
+
 from limani import wire
 from limani.errors import (
     AgentMissing,
@@ -86,6 +88,7 @@ class Run:
         self._pace = Bucket(rate)
         self._brought: dict[str, str] = {}  # digest -> node the controller is uploading it to, or has
         self._dead: set[str] = set()
+        self._peers: dict[str, asyncio.Task[wire.Peer | None]] = {}
         self._uplink = asyncio.Semaphore(2)
         self._sent_at = 0.0  # when a byte last left, to tell a slow upload from a dead one
         self._fatal: LimaniError | None = None
@@ -108,9 +111,10 @@ class Run:
             if self._fatal is None:
                 raise
         finally:
-            for task in self._tasks:
+            tasks = [*self._tasks, *self._peers.values()]
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
         for name, outcome in self.outcomes.items():
             if outcome.error is None and len(outcome.images) < len(self._cargo.specs[name]):
                 outcome.error = self._fatal or TimedOut(f"Node {name} did not finish.", node=name)
@@ -137,17 +141,19 @@ class Run:
     async def _until_done(self, step: Step, outcome: Outcome) -> None:
         extra: list[str] = []
         redirects = 0
+        again = False
         heard = time.monotonic()
         pause = 0.2
         while True:
             try:
-                async with aclosing(self._stream(step, extra)) as events:
+                async with aclosing(self._stream(step, extra, again)) as events:
                     async for event in events:
                         heard, pause = time.monotonic(), 0.2
                         if await self._event(step.node, event, outcome, redirects < REDIRECTS):
                             return
                 raise AgentUnreachable(f"The agent of node {step.node} ended its stream early.", node=step.node)
             except _Redirect as redirect:
+                again = True
                 redirects += 1
                 if await self._answers(redirect.holder):
                     extra = [redirect.holder, *(name for name in extra if name != redirect.holder)]
@@ -155,6 +161,7 @@ class Run:
                     self._brought.pop(redirect.digest, None)  # the next who wants it gets it from here
                 heard = time.monotonic()
             except BROKEN:
+                again = True
                 # Nothing announces that a node is back, so ask again after a growing pause.
                 if time.monotonic() - heard > PATIENCE_S:
                     raise
@@ -162,9 +169,9 @@ class Run:
                 pause = min(pause * 2, 2.0)
                 await self._fleet.refresh(step.node)
 
-    async def _stream(self, step: Step, extra: Sequence[str]) -> AsyncGenerator[wire.AnyEvent]:
+    async def _stream(self, step: Step, extra: Sequence[str], again: bool) -> AsyncGenerator[wire.AnyEvent]:
         """The events of one stream; the uploads it asked for end with it, the next one asks anew."""
-        request = await self._request(step, extra)
+        request = await self._request(step, extra, again)
         try:
             async with self._fleet.agent(step.node).seed(request) as events:
                 async for event in events:
@@ -211,27 +218,35 @@ class Run:
                 return True
         return False
 
-    async def _request(self, step: Step, extra: Sequence[str]) -> wire.SeedRequest:
-        """The request with fresh grants of the peers that answer; a peer that does not is left out."""
-        specs = self._cargo.specs[step.node]
+    async def _request(self, step: Step, extra: Sequence[str], again: bool) -> wire.SeedRequest:
+        """The request with grants of the peers that answer; a peer that does not is left out.
+
+        ``again``: after a break, when a peer may have started anew, with another key and without the old grants.
+        """
         wanted: dict[str, tuple[str, ...]] = {**dict.fromkeys(extra, ()), **dict.fromkeys(step.parents, ())}
         wanted.update({name: only for name, only in step.holders.items() if name not in wanted})
         names = [name for name in wanted if name not in self._dead]
-        peers = await asyncio.gather(*(self._peer(name, wanted[name], specs) for name in names))
-        return wire.SeedRequest(
-            images=specs, peers=tuple(peer for peer in peers if peer), rate=self._rate, engine=self._engine
-        )
+        found = await asyncio.gather(*(self._peer(name, again) for name in names))
+        peers = (msgspec.structs.replace(peer, only=wanted[peer.node]) for peer in found if peer)
+        specs = self._cargo.specs[step.node]
+        return wire.SeedRequest(images=specs, peers=tuple(peers), rate=self._rate, engine=self._engine)
 
-    async def _peer(self, name: str, only: tuple[str, ...], specs: tuple[wire.ImageSpec, ...]) -> wire.Peer | None:
+    async def _peer(self, name: str, again: bool) -> wire.Peer | None:
+        """A node as others may fetch from it; asked for once, however many do."""
+        if again or name not in self._peers:
+            self._peers[name] = asyncio.create_task(self._ask_peer(name))
+        return await asyncio.shield(self._peers[name])
+
+    async def _ask_peer(self, name: str) -> wire.Peer | None:
         try:
             agent = self._fleet.agent(name)
-            ask = wire.PlanRequest(images=specs, grant=True, engine=self._engine)
+            ask = wire.PlanRequest(images=self._cargo.specs[name], grant=True, engine=self._engine)
             status, plan = await asyncio.gather(agent.status(), agent.plan(ask))
         except LimaniError:
             return None
         if plan.grant is None:
             return None
-        return wire.Peer(name, status.peer_url, status.fingerprint, plan.grant.token, only)
+        return wire.Peer(name, status.peer_url, status.fingerprint, plan.grant.token)
 
     # --- uploads ----------------------------------------------------------------------------------------------------
 
