@@ -307,10 +307,3 @@ class BinariesUnavailable(LimaniError):
 
     code, status = "binaries_unavailable", 503
     default_hint = "Give a folder (--binaries DIR), allow downloads, or install Go to compile them."
-
-
-class Interrupted(LimaniError):
-    """The user stopped it."""
-
-    code, status = "interrupted", 499
-    default_hint = "Run again to go on; what has arrived is kept."

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from limani.deploy.manifests import Wanted, render
-from limani.errors import LimaniError, TimedOut
+from limani.errors import TimedOut
 from limani.kube.apply import Change, apply, delete, path_of
 from limani.kube.nodes import Node, list_nodes
 from limani.kube.session import KubeSession
@@ -94,6 +94,3 @@ def _facts(item: Object | None) -> Any:
     if item is None:
         return None
     return {key: value for key, value in item.items() if key not in ("apiVersion", "kind", "metadata")} or "exists"
-
-
-__all__ = ["LimaniError", "install", "remove", "short", "wait_ready"]

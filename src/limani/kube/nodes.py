@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from limani.errors import KubeError
 from limani.kube.session import KubeSession
 from limani.wire import AGENT_LABEL, PORT
 
@@ -105,13 +104,3 @@ async def set_labels(session: KubeSession, node: str, labels: dict[str, str | No
     body = {"metadata": {"labels": labels}}
     path = f"/api/v1/nodes/{quote(node)}"
     await session.request("PATCH", path, body=body, content_type="application/merge-patch+json")
-
-
-async def events_of(session: KubeSession, namespace: str, kind: str, name: str) -> list[str]:
-    """Messages of the events about one object, oldest first; empty if they may not be read."""
-    selector = f"involvedObject.kind={kind},involvedObject.name={name}"
-    try:
-        answer = await session.get(f"/api/v1/namespaces/{quote(namespace)}/events", fieldSelector=selector)
-    except KubeError:
-        return []
-    return [str(item.get("message", "")) for item in answer.get("items", [])]
