@@ -307,3 +307,41 @@ class BinariesUnavailable(LimaniError):
 
     code, status = "binaries_unavailable", 503
     default_hint = "Give a folder (--binaries DIR), allow downloads, or install Go to compile them."
+
+
+# --- the learning lab ----------------------------------------------------------------------------------------------
+
+
+class LessonInvalid(BadInput):
+    """A file of a lesson is not what its schema says; the message names file and line."""
+
+    code = "lesson_invalid"
+    default_hint = "Correct the line named above (docs: developing, How to write a lesson)."
+
+
+class LessonUnknown(BadInput):
+    """No lesson of that name exists, or the lesson has no check, break or step of that name."""
+
+    code, status = "lesson_unknown", 404
+    default_hint = "limani lab list shows all lessons."
+
+
+class LessonNotStarted(LimaniError):
+    """The verb needs a lesson that is started."""
+
+    code, status = "lesson_not_started", 409
+    default_hint = "Start one: limani lab start first-success."
+
+
+class NotTheLab(LimaniError):
+    """The cluster or the Docker daemon is not one the lab made; nothing was changed there."""
+
+    code, status = "not_the_lab", 403
+    default_hint = "Start the lesson again (limani lab start LESSON); the lab then uses a place of its own."
+
+
+class ForeignObjects(LimaniError):
+    """Objects that are not the lab's have names a lesson uses; nothing was changed."""
+
+    code, status = "foreign_objects", 409
+    default_hint = "Rename or remove them yourself, or give the lesson a daemon of its own: --docker own."

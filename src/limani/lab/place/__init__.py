@@ -1,0 +1,1 @@
+"""Where lessons run: a Docker daemon, a cluster."""
