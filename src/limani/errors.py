@@ -345,3 +345,17 @@ class ForeignObjects(LimaniError):
 
     code, status = "foreign_objects", 409
     default_hint = "Rename or remove them yourself, or give the lesson a daemon of its own: --docker own."
+
+
+class LabPageIncomplete(LimaniError):
+    """Files of the web page (browser libraries, Python packages) are missing or damaged."""
+
+    code = "lab_page_incomplete"
+    default_hint = "In a clone run scripts/vendor.py (it needs npm); else install again: pip install 'limani[serve]'."
+
+
+class LabPageRefused(BadInput):
+    """The web page is not served in this way: it would open more than it should."""
+
+    code, status = "lab_page_refused", 400
+    default_hint = "limani lab serve --help says what is possible."
