@@ -129,15 +129,6 @@ class Grant(msgspec.Struct, frozen=True):
     expires_s: int
 
 
-class Plan(msgspec.Struct, frozen=True):
-    """Answer to a PlanRequest. ``needed``: disk bytes the missing blobs will take, unpacked layers included."""
-
-    images: tuple[ImagePlan, ...]
-    needed: int
-    disks: tuple[Disk, ...]
-    grant: Grant | None = None
-
-
 class Peer(msgspec.Struct, frozen=True):
     """Another agent blobs can be fetched from.
 
@@ -150,6 +141,18 @@ class Peer(msgspec.Struct, frozen=True):
     fingerprint: str
     grant: str
     only: tuple[str, ...] = ()
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """Answer to a PlanRequest. ``needed``: disk bytes the missing blobs will take, unpacked layers included.
+
+    ``peer``: this agent as others may fetch from it, if a grant was asked for.
+    """
+
+    images: tuple[ImagePlan, ...]
+    needed: int
+    disks: tuple[Disk, ...]
+    peer: Peer | None = None
 
 
 class SeedRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -122,8 +122,10 @@ class Service:
         plans = [await engine.plan(target) for target in targets]
         need = needed(engine, targets, plans)
         digests = {layer.descriptor.digest for target in targets for layer in target.layers}
-        grant = self.grants.issue(digests) if asked.grant else None
-        return _json(wire.Plan(tuple(plans), need.total, await disks(engine, self.spool, need), grant))
+        peer = None
+        if asked.grant:
+            peer = wire.Peer(self.node, self.peer_url, self.fingerprint, self.grants.issue(digests).token)
+        return _json(wire.Plan(tuple(plans), need.total, await disks(engine, self.spool, need), peer))
 
     async def grant(self, request: web.Request) -> web.Response:
         """wire.PlanRequest -> wire.Grant for every blob of its images."""

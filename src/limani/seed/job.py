@@ -60,7 +60,7 @@ async def put(fleet: Fleet, items: Sequence[Item], options: Options, on_progress
     report = Report()
     nodes = reachable(fleet, report)
     cargo = await gather(items, nodes, options.pin, report)
-    plans = await ask_plans(fleet, cargo, options.engine, report)
+    plans = await ask_plans(fleet, cargo, options.engine, report, grant=not options.check and len(nodes) > 1)
     for plan in list(plans.values()):
         error = shortage(plan)
         if error is not None:
@@ -129,10 +129,13 @@ def _describe(spec: wire.ImageSpec, image: SourceImage, platform: str, origin: s
     }
 
 
-async def ask_plans(fleet: Fleet, cargo: Cargo, engine: str, report: Report) -> dict[str, NodePlan]:
-    """Ask every node what it lacks; nodes that do not answer get their failure into the report."""
+async def ask_plans(fleet: Fleet, cargo: Cargo, engine: str, report: Report, *, grant: bool) -> dict[str, NodePlan]:
+    """Ask every node what it lacks; nodes that do not answer get their failure into the report.
+
+    ``grant``: also how the other nodes may fetch from each.
+    """
     answers = await fleet.each(
-        lambda agent: agent.plan(wire.PlanRequest(images=cargo.specs[agent.node.name], engine=engine)),
+        lambda agent: agent.plan(wire.PlanRequest(images=cargo.specs[agent.node.name], grant=grant, engine=engine)),
         list(cargo.specs),
     )
     plans = {}
@@ -175,7 +178,8 @@ async def _carry_out(
     holds = {plan.node: frozenset(digest for image in plan.images for digest in image.held) for plan in plans.values()}
     steps = spread(todo, holds, options.how)
     only_names = [plan.node for plan in todo if not plan.missing]
-    run = Run(fleet, cargo, rate=options.rate, engine=options.engine, how=options.how, on_progress=on_progress)
+    peers = {plan.node: plan.peer for plan in plans.values() if plan.peer}
+    run = Run(fleet, cargo, peers, rate=options.rate, engine=options.engine, how=options.how, on_progress=on_progress)
     await run.go(steps, only_names, options.timeout_s)
     report.uploaded = run.uploaded
     for name, outcome in run.outcomes.items():

@@ -29,6 +29,7 @@ class NodePlan:
     missing: Mapping[str, wire.Blob]
     needed: int  # disk bytes, unpacked layers included
     disks: tuple[wire.Disk, ...]
+    peer: wire.Peer | None = None  # the node as others may fetch from it
 
     @property
     def bytes(self) -> int:
@@ -49,7 +50,7 @@ class NodePlan:
 def node_plan(node: str, answer: wire.Plan) -> NodePlan:
     """Sum up an agent's answer; a blob two images share counts once."""
     missing = {blob.digest: blob for image in answer.images for blob in image.missing}
-    return NodePlan(node, answer.images, missing, answer.needed, answer.disks)
+    return NodePlan(node, answer.images, missing, answer.needed, answer.disks, answer.peer)
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,13 +74,17 @@ class Run:
         self,
         fleet: Fleet,
         cargo: Cargo,
+        peers: Mapping[str, wire.Peer],
         *,
         rate: int = 0,
         engine: str = "",
         how: Spread = "chain",
         on_progress: Callable[[str, str, int, int], None] | None = None,
     ) -> None:
-        """``on_progress(node, digest, received, size)``; ``rate``: bytes per second for the uplink and each node."""
+        """``peers``: how the nodes may fetch from each other, as far as known.
+
+        ``on_progress(node, digest, received, size)``; ``rate``: bytes per second for the uplink and each node.
+        """
         self._fleet = fleet
         self._cargo = cargo
         self._rate, self._engine, self._how = rate, engine, how
@@ -88,7 +92,7 @@ class Run:
         self._pace = Bucket(rate)
         self._brought: dict[str, str] = {}  # digest -> node the controller is uploading it to, or has
         self._dead: set[str] = set()
-        self._peers: dict[str, asyncio.Task[wire.Peer | None]] = {}
+        self._peers = peers
         self._uplink = asyncio.Semaphore(2)
         self._sent_at = 0.0  # when a byte last left, to tell a slow upload from a dead one
         self._fatal: LimaniError | None = None
@@ -111,10 +115,9 @@ class Run:
             if self._fatal is None:
                 raise
         finally:
-            tasks = [*self._tasks, *self._peers.values()]
-            for task in tasks:
+            for task in self._tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*self._tasks, return_exceptions=True)
         for name, outcome in self.outcomes.items():
             if outcome.error is None and len(outcome.images) < len(self._cargo.specs[name]):
                 outcome.error = self._fatal or TimedOut(f"Node {name} did not finish.", node=name)
@@ -226,27 +229,19 @@ class Run:
         wanted: dict[str, tuple[str, ...]] = {**dict.fromkeys(extra, ()), **dict.fromkeys(step.parents, ())}
         wanted.update({name: only for name, only in step.holders.items() if name not in wanted})
         names = [name for name in wanted if name not in self._dead]
-        found = await asyncio.gather(*(self._peer(name, again) for name in names))
+        known = [self._peers.get(name) for name in names]
+        found = await asyncio.gather(*(self._ask_peer(name) for name in names)) if again else known
         peers = (msgspec.structs.replace(peer, only=wanted[peer.node]) for peer in found if peer)
         specs = self._cargo.specs[step.node]
         return wire.SeedRequest(images=specs, peers=tuple(peers), rate=self._rate, engine=self._engine)
-
-    async def _peer(self, name: str, again: bool) -> wire.Peer | None:
-        """A node as others may fetch from it; asked for once, however many do."""
-        if again or name not in self._peers:
-            self._peers[name] = asyncio.create_task(self._ask_peer(name))
-        return await asyncio.shield(self._peers[name])
 
     async def _ask_peer(self, name: str) -> wire.Peer | None:
         try:
             agent = self._fleet.agent(name)
             ask = wire.PlanRequest(images=self._cargo.specs[name], grant=True, engine=self._engine)
-            status, plan = await asyncio.gather(agent.status(), agent.plan(ask))
+            return (await agent.plan(ask)).peer
         except LimaniError:
             return None
-        if plan.grant is None:
-            return None
-        return wire.Peer(name, status.peer_url, status.fingerprint, plan.grant.token)
 
     # --- uploads ----------------------------------------------------------------------------------------------------
 

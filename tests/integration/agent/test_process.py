@@ -27,19 +27,11 @@ MB = 1 << 20
 IDLE_MIB, BUSY_MIB = 60, 100
 
 
-async def peer_of(agent: Agent, spec: wire.ImageSpec) -> wire.Peer:
-    """An agent as a peer, with the fingerprint it says itself."""
-    status = await agent.ask("GET", "/limani/v1/status", wire.Status)
-    plan = await agent.plan(spec, grant=True)
-    assert plan.grant is not None
-    return wire.Peer(status.node, agent.url, status.fingerprint, plan.grant.token)
-
-
 async def test_two_agents(agents: list[Agent], processes: list[AgentProcess], containerd_daemon: Daemon) -> None:
     """An image uploaded to one agent reaches the other; both containerds have it complete and unpacked."""
     image = sample("demo/app:1", [layer(3 * MB), layer(1000)], index=True)
     first, second = agents
-    peer = await peer_of(first, image.spec)
+    peer = await first.peer(image.spec)
     async with first.seeding([image.spec]) as one, second.seeding([image.spec], [peer]) as two:
         ends = await asyncio.gather(one.serve(image.blobs), two.serve({}))
     assert all(isinstance(end, wire.Finished) for end in ends)
@@ -159,7 +151,7 @@ async def test_memory_stays_flat(agents: list[Agent], processes: list[AgentProce
                 yield piece
 
     first, second = agents
-    peer = await peer_of(first, spec)
+    peer = await first.peer(spec)
     async with first.seeding([spec]) as one, second.seeding([spec], [peer]) as two:
         want = await one.until(wire.Want)
         location, _ = await first.start_upload(want.digest)

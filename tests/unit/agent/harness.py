@@ -71,8 +71,8 @@ class Agent:
     async def peer(self, *specs: wire.ImageSpec, only: tuple[str, ...] = ()) -> wire.Peer:
         """This agent as a peer of others."""
         plan = await self.plan(*specs, grant=True)
-        assert plan.grant is not None
-        return wire.Peer(self.node, self.url, tls().fingerprint, plan.grant.token, only)
+        assert plan.peer is not None
+        return msgspec.structs.replace(plan.peer, url=self.url, only=only)
 
     @asynccontextmanager
     async def seeding(

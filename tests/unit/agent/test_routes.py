@@ -49,7 +49,7 @@ async def test_plan_changes_nothing(agent: Agent) -> None:
     [answer] = plan.images
     assert [blob.digest for blob in answer.missing] == list(image.blobs)
     assert plan.needed > sum(blob.size for blob in answer.missing)
-    assert plan.grant is None
+    assert plan.peer is None
     assert "session" not in agent.engine.calls
     assert agent.spooled() == []
 

@@ -44,6 +44,10 @@ class Source:
             yield piece
 
 
+def peer(name: str) -> wire.Peer:
+    return wire.Peer(name, f"https://{name}", "ff", "g")
+
+
 @dataclass
 class Agent:
     """A node that wants one blob. ``breaks``: how many streams break half way; ``die``: never comes back."""
@@ -65,7 +69,9 @@ class Agent:
         return wire.Status(1, "0", self.name, "linux/amd64", engine, (), f"https://{self.name}", "ff")
 
     async def plan(self, request: wire.PlanRequest) -> wire.Plan:
-        return wire.Plan((), 0, (), wire.Grant("g", 60))
+        if self.die:
+            raise AgentUnreachable("gone")
+        return wire.Plan((), 0, (), peer(self.name))
 
     @asynccontextmanager
     async def seed(self, request: wire.SeedRequest) -> AsyncIterator[AsyncIterator[wire.AnyEvent]]:
@@ -83,23 +89,26 @@ class Agent:
             yield wire.Failed(self.refuse.to_dict())
             return
         before = len(self.spool)
-        peer = next((p.node for p in request.peers if not self.world.agents[p.node].die), None)
-        if peer:
-            holder = self.world.agents[peer]
+        parent = next((p.node for p in request.peers if not self.world.agents[p.node].die), None)
+        if parent:
+            holder = self.world.agents[parent]
             while len(holder.spool) < len(DATA):
                 holder.changed.clear()
                 yield wire.Beat()
-                await asyncio.wait_for(holder.changed.wait(), 5)
+                async with asyncio.timeout(5):
+                    await holder.changed.wait()
             self.spool = holder.spool
+            self.changed.set()
         elif len(self.spool) < len(DATA):
             yield wire.Want(DIGEST, len(DATA), len(self.spool))
         while len(self.spool) < len(DATA):
             self.changed.clear()
-            await asyncio.wait_for(self.changed.wait(), 5)
+            async with asyncio.timeout(5):  # wait_for of Python 3.11 may swallow a cancellation
+                await self.changed.wait()
             if self.breaks and len(self.spool) >= len(DATA) // 2:
                 self.breaks -= 1
                 raise AgentUnreachable("cut")
-        yield wire.BlobDone(DIGEST, len(DATA) - before, peer or "upload")
+        yield wire.BlobDone(DIGEST, len(DATA) - before, parent or "upload")
         yield wire.ImageDone(SPEC.reference, True, DIGEST, DIGEST, False)
         yield wire.Finished(len(DATA), 0.1)
 
@@ -136,7 +145,8 @@ class World:
 def make(world: World, source: Source, **options: Any) -> Run:
     layer = Descriptor("application/vnd.oci.image.layer.v1.tar", DIGEST, len(DATA))
     specs = dict.fromkeys(world.agents, (SPEC,))
-    return Run(world, Cargo(specs, {DIGEST: (source, layer)}), **options)  # type: ignore[arg-type]
+    peers = {name: peer(name) for name in world.agents}
+    return Run(world, Cargo(specs, {DIGEST: (source, layer)}), peers, **options)  # type: ignore[arg-type]
 
 
 def chain(*names: str) -> list[Step]:
