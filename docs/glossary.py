@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 (Greek letters that look like Latin ones; tests/docs/language.py looks after them)
 """The glossary: one list of words (``glossary.yml``) for the pages, the tooltips, the search and the linter."""
 
 from __future__ import annotations
@@ -87,13 +88,17 @@ def tooltips(lang: str) -> dict[str, str]:
 
 
 def synonyms(lang: str) -> dict[str, tuple[str, ...]]:
-    """Word to what a reader may type instead, for the search of a language."""
+    """What a reader may type (folded) to the words the pages use instead, for the search of a language."""
     found: dict[str, tuple[str, ...]] = {}
     for term in terms():
-        found[term.bare(lang)] = (*found.get(term.bare(lang), ()), *term.synonyms(lang))
+        for typed in (*term.synonyms(lang), term.en if lang == "el" else term.bare("el")):
+            words = (*found.get(fold(typed), ()), term.bare(lang))
+            if fold(typed) != fold(term.bare(lang)):
+                found[fold(typed)] = tuple(dict.fromkeys(words))
     return found
 
 
 def fold(text: str) -> str:
-    """Lower case without accents, the order of a Greek or English dictionary."""
-    return "".join(c for c in unicodedata.normalize("NFD", text.lower()) if not unicodedata.combining(c))
+    """Lower case without accents and final sigma: how a dictionary sorts and a search compares."""
+    plain = unicodedata.normalize("NFD", text.lower())
+    return "".join(c for c in plain if not unicodedata.combining(c)).replace("ς", "σ")
