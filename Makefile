@@ -50,12 +50,12 @@ demo-images: setup  ## Build the images the demo seeds; prints the archive's pat
 	@$(PYTHON) -m images.demo.build
 
 .PHONY: site
-site: setup  ## Build the documentation into site/
-	@NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict --quiet
+site: setup  ## Build the documentation in both languages into site/
+	@$(PYTHON) -m docs.build
 
-.PHONY: docs
-docs: setup  ## Regenerate the generated parts of the documentation
-	@$(PYTHON) -m docs.generate
+.PHONY: test-site
+test-site: setup-tests  ## The site in a real browser: accessibility, search, no outside requests (part of make test)
+	@$(PYTHON) scripts/test.py site
 
 .PHONY: clean
 clean:  ## Delete all lab clusters; nothing of them stays

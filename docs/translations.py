@@ -30,14 +30,19 @@ def stamped(greek: Path) -> str | None:
 
 def stale(docs: Path = DOCS) -> dict[str, str]:
     """Greek pages by their path below ``el`` with what is wrong: missing, left over, or older than the English page."""
-    english = {path.relative_to(docs / "en").as_posix(): path for path in (docs / "en").rglob("*.md")}
-    greek = {path.relative_to(docs / "el").as_posix(): path for path in (docs / "el").rglob("*.md")}
-    found = {name: "there is no Greek page" for name in english.keys() - greek.keys()}
-    found |= {name: "there is no English page" for name in greek.keys() - english.keys()}
+    english, greek = written(docs / "en"), written(docs / "el")
+    found = dict.fromkeys(english.keys() - greek.keys(), "there is no Greek page")
+    found |= dict.fromkeys(greek.keys() - english.keys(), "there is no English page")
     for name in english.keys() & greek.keys():
         if stamped(greek[name]) != digest(english[name]):
             found[name] = "the English page has changed since"
     return dict(sorted(found.items()))
+
+
+def written(folder: Path) -> dict[str, Path]:
+    """Pages people write, by their path; those of ``make bench`` are translated when the site is built."""
+    pages = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*.md")}
+    return {name: path for name, path in pages.items() if name != "benchmarks.md"}
 
 
 def stamp(greek: Path, docs: Path = DOCS) -> None:

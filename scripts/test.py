@@ -52,7 +52,8 @@ def pytest(name: str, what: str, limit_s: int, *arguments: str, root: bool = Fal
 
 PARTS = (
     Part("lint", "every linter, ansible-test sanity among them", ["scripts/lint.sh"], 900),
-    pytest("unit", "unit tests", 600, "-m", "not integration"),
+    pytest("unit", "unit tests", 600, "-m", "not integration and not site"),
+    pytest("site", "the site in a real browser", 600, "-m", "site"),
     Part("prepare", "programs of the lab cluster, the agent's image", [sys.executable, "scripts/setup_lab.py"], 1800),
     pytest("integration", "tests on a real cluster", 2400, "-m", "integration", root=True),
     Part("molecule", "molecule scenarios on a real cluster", ["scripts/molecule.sh"], 1500, root=True),
