@@ -15,6 +15,7 @@ COMMANDS = {
     "agent": ("limani.cli.agent", "agent", "Install, look at and remove the agents of a cluster."),
     "cluster": ("limani.cli.cluster", "cluster", "Make and look after lab clusters on this machine."),
     "images": ("limani.cli.images", "images", "List the images the nodes hold."),
+    "lab": ("limani.cli.lab", "lab", "Learn Docker and Kubernetes: lessons on the real thing, with checks."),
     "load": ("limani.cli.images", "load", "Put images onto nodes."),
     "pin": ("limani.cli.images", "pin", "Protect images from the kubelet's garbage collection."),
     "prune": ("limani.cli.images", "prune", "Remove images nobody needs, by policy."),
