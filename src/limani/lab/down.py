@@ -8,7 +8,7 @@ from pathlib import Path
 
 from limani.errors import LimaniError
 from limani.lab import library
-from limani.lab.lifecycle import SHARED_DOCKER, Lifecycle, Say
+from limani.lab.lifecycle import Lifecycle, Say
 from limani.lab.state import Store
 
 
@@ -41,6 +41,6 @@ async def _remove_lessons(store: Store, lifecycle: Lifecycle, say: Say) -> None:
     from limani.lab.place.docker import docker_status
 
     for name, attempt in store.read().lessons.items():
-        shared = attempt.docker_kind == SHARED_DOCKER and docker_status(lifecycle.home) is not None
+        shared = attempt.before is not None and not attempt.docker_own and docker_status(lifecycle.home) is not None
         if shared or (attempt.namespace and cluster_status(lifecycle.home) is not None):
             await lifecycle.remove(library.find(name), say)

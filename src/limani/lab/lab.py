@@ -240,7 +240,7 @@ class Lab:
             elif attempt is None:
                 self.lifecycle.world(chosen)  # says that it is not started
             else:
-                await self.lifecycle.start(chosen, None, attempt.docker_kind, say)
+                await self.lifecycle.start(chosen, None, None, say)
 
     async def solve(self, lesson: str | None = None, say: Say = quiet) -> list[Result]:
         """Do for the learner what is still missing; from the beginning again if what is there stands in the way."""
@@ -249,8 +249,7 @@ class Lab:
             results = await self._solve(chosen, say)
             if not all_pass(results):
                 say(texts.say(self.lang, "solve.again"))
-                attempt = self.store.read().lessons[chosen.id]
-                await self.lifecycle.start(chosen, None, attempt.docker_kind, say)
+                await self.lifecycle.start(chosen, None, None, say)
                 results = await self._solve(chosen, say)
         with self.store.change() as state:
             state.progress_of(chosen.id).solved_by_lab = True

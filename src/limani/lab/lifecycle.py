@@ -16,6 +16,7 @@ from limani.errors import LessonNotStarted
 from limani.kube.session import KubeSession
 from limani.lab import actions, own_docker, own_kube
 from limani.lab.lesson import Lesson
+from limani.lab.place.home import identity
 from limani.lab.rules import RANDOM
 from limani.lab.state import Attempt, Store
 from limani.lab.world import CONTEXT, World
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
     from limani.lab.place.docker import DockerPlace
 
 Say = Callable[[str], None]
-SHARED_DOCKER = "machine"
-"""The kind of Docker place that holds other people's objects too."""
+OWN_DOCKER = "own"
+"""The kind of Docker place that holds nothing but the lab's objects."""
 
 
 class Lifecycle:
@@ -38,6 +39,11 @@ class Lifecycle:
         self.home = home
         self.store = store
         self.kubeconfig = home / "kubeconfig"
+
+    @property
+    def lab_id(self) -> str:
+        """What the label of everything the lab makes says."""
+        return identity(self.home)
 
     def workspace(self, lesson: str) -> Path:
         """Where the learner works on that lesson."""
@@ -92,7 +98,7 @@ class Lifecycle:
             return
         client = cluster = None
         if attempt.before is not None:
-            place = await self._docker_up(attempt.docker_kind, say)
+            place = await self._docker_up(None, say)
             client = await asyncio.to_thread(_client, place.host)
         try:
             if lesson.needs_cluster:
@@ -109,16 +115,16 @@ class Lifecycle:
     async def _clear(self, lesson: Lesson, client: DockerClient | None, cluster: ClusterPlace | None) -> None:
         """Remove the objects of an earlier attempt, if any."""
         with self.store.change() as state:
-            lab_id, attempt = state.id, state.lessons.get(lesson.id)
+            attempt = state.lessons.get(lesson.id)
             if attempt is None:
                 return
             attempt.phase = "removing"
         if client and attempt.before is not None:
-            everything = attempt.docker_kind != SHARED_DOCKER
-            await asyncio.to_thread(own_docker.remove, client, lesson.owns, attempt.before, everything=everything)
+            own = attempt.docker_own
+            await asyncio.to_thread(own_docker.remove, client, lesson.owns, attempt.before, everything=own)
         if cluster:
             async with KubeSession.open(str(cluster.kubeconfig), cluster.context) as session:
-                await own_kube.remove_namespaces(session, lab_id, lesson.id)
+                await own_kube.remove_namespaces(session, self.lab_id, lesson.id)
 
     def _start_docker(self, lesson: Lesson, client: DockerClient, place: DockerPlace) -> None:
         from limani.lab.place.docker import load_docker
@@ -128,7 +134,8 @@ class Lifecycle:
         before = own_docker.snapshot(client)
         with self.store.change() as state:
             attempt = state.lessons[lesson.id]
-            attempt.docker_host, attempt.docker_kind, attempt.address = place.host, place.kind, place.address
+            attempt.docker_host, attempt.address = place.host, place.address
+            attempt.docker_own = place.kind == OWN_DOCKER
             attempt.before = before
 
     async def _start_cluster(self, lesson: Lesson, cluster: ClusterPlace) -> None:
@@ -136,7 +143,7 @@ class Lifecycle:
 
         await asyncio.to_thread(load_cluster, cluster, lesson.images)
         async with KubeSession.open(str(cluster.kubeconfig), cluster.context) as session:
-            namespace = await own_kube.make_namespace(session, lesson.id, self.store.read().id)
+            namespace = await own_kube.make_namespace(session, lesson.id, self.lab_id)
         with self.store.change() as state:
             state.lessons[lesson.id].namespace = namespace
         own_kube.write_kubeconfig(self.kubeconfig, cluster.kubeconfig, cluster.context, namespace)

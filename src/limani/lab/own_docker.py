@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 LABEL = "limani.dev/bundle"
 """Every image of the bundle has it."""
+PREFIX = "limani.dev/lab/"
+"""So begin the names of all images of the bundle, and of some that learners build."""
 
 
 def refuse_foreign(client: DockerClient, owns: Owns, host: str) -> None:
@@ -25,10 +27,10 @@ def refuse_foreign(client: DockerClient, owns: Owns, host: str) -> None:
     found = []
     for item in client.api.containers(all=True):
         names = [name.lstrip("/") for name in item.get("Names") or ()]
-        if LABEL not in (item.get("Labels") or {}):
+        if not _labs(item):
             found += [f"container {name}" for name in names if name in owns.containers]
     for item in client.api.images():
-        if LABEL not in (item.get("Labels") or {}):
+        if not _labs(item):
             found += [f"image {name}" for name in item.get("RepoTags") or () if name in _tagged(owns.images)]
     found += [f"volume {item['Name']}" for item in _volumes(client) if item["Name"] in owns.volumes]
     found += [f"network {item['Name']}" for item in client.api.networks() if item["Name"] in owns.networks]
@@ -51,7 +53,7 @@ def remove(client: DockerClient, owns: Owns, before: Before, *, everything: bool
     """Remove what is the lesson's. ``everything``: the daemon is the lab's alone, so all that is new is."""
     for item in client.api.containers(all=True):
         names = [name.lstrip("/") for name in item.get("Names") or ()]
-        own = everything or LABEL in (item.get("Labels") or {}) or any(name in owns.containers for name in names)
+        own = everything or _labs(item) or any(name in owns.containers for name in names)
         if own and item["Id"] not in before.containers:
             _gone(client.api.remove_container, item["Id"], v=True, force=True)
     for item in client.api.networks():
@@ -67,14 +69,20 @@ def _remove_images(client: DockerClient, owns: Owns, before: Before, everything:
     named = _tagged(owns.images)
     images = client.api.images(all=True)
     for item in images:
-        own = everything or LABEL in (item.get("Labels") or {})
+        own = everything or _labs(item)
         for name in item.get("RepoTags") or ():
             if name != "<none>:<none>" and (own or name in named) and name not in before.images.get(item["Id"], ()):
                 _gone(client.api.remove_image, name, noprune=False)
     # What has lost its last name, and what never had one (a failed or repeated build).
     for item in client.api.images(filters={"dangling": True}):
-        if item["Id"] not in before.images and (everything or LABEL in (item.get("Labels") or {})):
+        if item["Id"] not in before.images and (everything or _labs(item)):
             _gone(client.api.remove_image, item["Id"])
+
+
+def _labs(item: dict[str, Any]) -> bool:
+    """Whether a container or an image (as listed) is made from the lab's images."""
+    names = [str(item.get("Image") or ""), *(item.get("RepoTags") or ())]
+    return LABEL in (item.get("Labels") or {}) or any(name.startswith(PREFIX) for name in names)
 
 
 def _gone(delete: Any, *arguments: Any, **options: Any) -> None:

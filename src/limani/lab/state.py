@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,7 +37,7 @@ class Attempt(msgspec.Struct):
     started: float = 0.0
     namespace: str | None = None
     docker_host: str | None = None
-    docker_kind: str | None = None
+    docker_own: bool = False
     address: str = "127.0.0.1"
     before: Before | None = None
     broken: str | None = None
@@ -57,10 +56,9 @@ class Progress(msgspec.Struct):
 
 
 class State(msgspec.Struct):
-    """All of it. ``id`` marks everything the lab makes."""
+    """All of it."""
 
     version: int = VERSION
-    id: str = ""
     current: str | None = None
     lessons: dict[str, Attempt] = {}
     progress: dict[str, Progress] = {}
@@ -95,7 +93,6 @@ class Store:
         """The state to be changed; written when the block ends without an exception. Others wait meanwhile."""
         with self._locked("state.lock"):
             state = self.read()
-            state.id = state.id or secrets.token_hex(8)
             yield state
             self._write(state)
 
