@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import httpx2
 
 from limani.lab.probes import probe
-from limani.lab.probes._docker import find, inside, none
+from limani.lab.probes._docker import find, inside, none, runs, state
 from limani.lab.record import Finding, Text, failed, passed
 from limani.lab.world import World
 
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
 
 TIMEOUT_S = 1.5
+YOUNG_S = 1.5
+"""So old, a container's program should have its port open."""
+RETRY_S = 0.1
 LISTEN = "0A"
 """State of a socket that waits for connections, in /proc/net/tcp."""
 TOLD_BODY = 80
@@ -35,7 +40,7 @@ async def answers(
         wanted = Text("http.holds_wanted", {"url": url, "text": holds})
     try:
         async with httpx2.AsyncClient(timeout=TIMEOUT_S, trust_env=False) as client:
-            answer = await client.get(url)
+            answer = await _get(client, url, await _patience(world, container))
     except httpx2.TransportError as error:
         return await _unanswered(world, url, error, wanted, container)
     if answer.status_code != status:
@@ -46,6 +51,27 @@ async def answers(
             Text("http.body", {"url": url, "body": body}), wanted, await _why_without(world, holds, container)
         )
     return passed(Text("http.holds" if holds else "http.status", {"url": url, "status": status}), wanted)
+
+
+async def _get(client: httpx2.AsyncClient, url: str, patience: float) -> httpx2.Response:
+    """The answer. For ``patience`` seconds a refused connection is tried again."""
+    end = time.monotonic() + patience
+    while True:
+        try:
+            return await client.get(url)
+        except httpx2.TransportError:
+            if time.monotonic() > end:
+                raise
+        await asyncio.sleep(RETRY_S)
+
+
+async def _patience(world: World, name: str | None) -> float:
+    """How long the program in a container that was started just now may still take to listen."""
+    container = await find(world, name) if name else None
+    if container is None or not runs(container):
+        return 0
+    began = datetime.fromisoformat(state(container)["StartedAt"][:19]).replace(tzinfo=UTC)
+    return max(0.0, YOUNG_S - (datetime.now(UTC) - began).total_seconds())
 
 
 async def _unanswered(world: World, url: str, error: httpx2.TransportError, wanted: Text, name: str | None) -> Finding:
