@@ -106,8 +106,8 @@ class OwnDocker:
         command = ["unshare", "--mount", "--propagation", "slave", "sh", "-euc", _LAUNCH, "limani"]
         command += [" ".join(map(str, folders)), " ".join(HIDDEN), *self._dockerd(IPv4Network(spec.subnet))]
         try:
-            process = start_daemon(command, self.run, environment={"PATH": _SEARCH})
-            (self.run / "stat").write_text(Path(f"/proc/{process.pid}/stat").read_text())
+            pid = start_daemon(command, self.run, environment={"PATH": _SEARCH})
+            (self.run / "stat").write_text(Path(f"/proc/{pid}/stat").read_text())
         except BaseException:
             self._sweep()
             raise

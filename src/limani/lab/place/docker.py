@@ -16,7 +16,7 @@ from limani.cluster.hosted import docker as hosted
 from limani.cluster.native import backend as native
 from limani.cluster.native.cluster import NativeCluster
 from limani.cluster.native.node import DOCKER_SOCKET
-from limani.errors import BadInput, LimaniError, RuntimeFailed, RuntimeUnavailable
+from limani.errors import BadInput, HostUnsuitable, LimaniError, RuntimeFailed, RuntimeUnavailable
 from limani.lab import bundle
 from limani.lab.place import home as homes
 from limani.lab.place.daemon import OwnDocker
@@ -55,16 +55,18 @@ class _Record(msgspec.Struct):
 def docker_up(home: Path, wanted: str | None, say: Say) -> DockerPlace:
     """The lab's daemon, started if it is its own; chosen once and then kept until ``docker_down``.
 
-    ``wanted``: a DOCKER_HOST that must be used; else that of the environment or of the docker command's context, else
-    one of the lab's own (as root). Raises HostUnsuitable saying why none can be had, BadInput where another is in use.
+    ``wanted``: a DOCKER_HOST, or one of the kinds own, machine and node, that must be used. Else it is that of the
+    environment, or that of the docker command's context, or one of the lab's own (as root). Raises HostUnsuitable
+    saying why none can be had, RuntimeUnavailable where the wanted one does not answer, BadInput where another is in
+    use.
     """
     record = homes.load(_file(home), _Record)
     if record is None:
         record = _choose(home, wanted, say)
         homes.save(_file(home), record)
-    elif wanted and wanted != record.host:
+    elif wanted not in (None, record.host, record.kind):
         raise BadInput(
-            f"This lab uses the Docker at {record.host}, not {wanted}.",
+            f"This lab uses the Docker at {record.host} ({record.kind}), not {wanted}.",
             hint="limani lab down ends it; then another Docker can be named.",
             host=record.host,
         )
@@ -143,17 +145,43 @@ def client(host: str) -> Iterator[DockerClient]:
 
 
 def _choose(home: Path, wanted: str | None, say: Say) -> _Record:
-    named = wanted or os.environ.get("DOCKER_HOST")
-    if named:
+    if wanted == "node":
+        return _any_node()
+    named = wanted if wanted not in (None, "own", "machine") else os.environ.get("DOCKER_HOST")
+    if named and wanted != "own":
         _need(named)
         return _classify(named)
-    with contextlib.suppress(LimaniError):  # no docker command, or nobody answers
-        hosted.DOCKER.check()
-        host = hosted.address()
-        _need(host)
-        return _classify(host)
+    if wanted != "own":
+        try:
+            hosted.DOCKER.check()
+            host = hosted.address()
+            _need(host)
+            return _classify(host)
+        except LimaniError:  # no docker command, or nobody answers
+            if wanted == "machine":
+                raise
     _start(home, say)
     return _Record(_own(home).host, "own", LOOPBACK)
+
+
+def _any_node() -> _Record:
+    """Docker of the first node that runs one."""
+    for host, address in _nodes():
+        _need(host)
+        return _Record(host, "node", address)
+    raise HostUnsuitable(
+        "No node of a native cluster of this machine runs Docker.",
+        hint="limani cluster create NAME --docker makes a cluster whose nodes do.",
+    )
+
+
+def _nodes() -> Iterator[tuple[str, str]]:
+    """(DOCKER_HOST, the node's address) of every native cluster's node with Docker that is up."""
+    for name in native.names():
+        with contextlib.suppress(LimaniError):  # not readable, or the node is down
+            cluster = NativeCluster.open(name)
+            for node in cluster.spec.node_list if cluster.spec.docker else ():
+                yield f"unix://{cluster.socket(node.name, DOCKER_SOCKET)}", node.address
 
 
 def _classify(host: str) -> _Record:
@@ -161,12 +189,9 @@ def _classify(host: str) -> _Record:
     parts = urlsplit(host)
     if parts.scheme in ("tcp", "http", "https", "ssh"):
         return _Record(host, "machine", parts.hostname or LOOPBACK)
-    for name in native.names():
-        with contextlib.suppress(LimaniError):  # not readable, or the node is down
-            cluster = NativeCluster.open(name)
-            for node in cluster.spec.node_list:
-                if Path(parts.path) == cluster.socket(node.name, DOCKER_SOCKET):
-                    return _Record(host, "node", node.address)
+    for node, address in _nodes():
+        if node == host:
+            return _Record(host, "node", address)
     return _Record(host, "machine", os.environ.get("LIMANI_DOCKER_ADDRESS") or LOOPBACK)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
+import signal
 import socket
 import subprocess
 import time
@@ -13,38 +15,41 @@ from pathlib import Path
 from limani.errors import CommandFailed, TimedOut
 
 START_TIMEOUT_S = 60.0
+_START = 'setsid "$@" >"$0" 2>&1 & echo $!'
+"""The shell ends at once, so the daemon is nobody's child and no one has to wait for its end."""
 
 
-def start_daemon(
-    command: Sequence[str], folder: Path, *, environment: Mapping[str, str] | None = None, name: str = "dockerd"
-) -> subprocess.Popen[bytes]:
-    """Start a daemon that announces itself, in a session of its own, and wait until it serves.
+def start_daemon(command: Sequence[str], folder: Path, *, environment: Mapping[str, str] | None = None) -> int:
+    """Start a daemon that announces itself, in a session of its own, and wait until it serves; returns its PID.
 
     Its output goes to ``folder``/log. Raises CommandFailed with the log's end if it ends, TimedOut if it is silent.
     """
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready, (folder / "log").open("wb") as log:
-        address = folder / "notify"
-        address.unlink(missing_ok=True)
+    address, log = folder / "notify", folder / "log"
+    address.unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
         ready.bind(str(address))
-        process = subprocess.Popen(
-            command,
+        started = subprocess.run(
+            ["sh", "-c", _START, str(log), *command],
             env={**os.environ, **(environment or {}), "NOTIFY_SOCKET": str(address)},
             stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
+            stdout=subprocess.PIPE,
+            check=True,
         )
+        pid = int(started.stdout)
         try:
-            _await(process, ready, folder / "log", name)
+            _await(pid, ready, log)
         except BaseException:
-            process.kill()
-            process.wait()
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
             raise
-    return process
+    return pid
 
 
-def _await(process: subprocess.Popen[bytes], ready: socket.socket, log: Path, name: str) -> None:
-    end = os.pidfd_open(process.pid)
+def _await(pid: int, ready: socket.socket, log: Path) -> None:
+    try:
+        end = os.pidfd_open(pid)
+    except ProcessLookupError:
+        raise _ended(log) from None
     try:
         deadline = time.monotonic() + START_TIMEOUT_S
         while (left := deadline - time.monotonic()) > 0:
@@ -52,12 +57,14 @@ def _await(process: subprocess.Popen[bytes], ready: socket.socket, log: Path, na
             if ready.fileno() in readable and b"READY=1" in ready.recv(4096):
                 return
             if end in readable:
-                raise CommandFailed(
-                    f"{name} ended while it started: {_tail(log)}", arguments=[name], exit_code=process.wait()
-                )
+                raise _ended(log)
     finally:
         os.close(end)
-    raise TimedOut(f"{name} did not serve within {START_TIMEOUT_S:g} s: {_tail(log)}")
+    raise TimedOut(f"The daemon did not serve within {START_TIMEOUT_S:g} s: {_tail(log)}")
+
+
+def _ended(log: Path) -> CommandFailed:
+    return CommandFailed(f"The daemon ended while it started: {_tail(log)}", log=str(log))
 
 
 def _tail(log: Path) -> str:
