@@ -34,7 +34,9 @@ FILES = Path(__file__).resolve().parent / "files"
 BUSYBOX = ("./bin/busybox", "./usr/bin/busybox")
 """Where Debian has it, before and after the folders were joined."""
 COPYRIGHT = "./usr/share/doc/busybox-static/copyright"
-UNPRIVILEGED = "65534:65534"
+LABELS = {"limani.dev/bundle": "lab"}
+"""What is built from these images has them too, so the lab tells its own things from others."""
+_SERVER = {"Entrypoint": ["/usr/bin/serve", "/srv"], "ExposedPorts": {"8080/tcp": {}}, "User": "65534:65534"}
 
 
 @dataclass(frozen=True)
@@ -58,13 +60,13 @@ def images() -> tuple[Image, ...]:
         Image("hello:1", {"hello.txt": File(FILES / "hello.txt")}, {"Cmd": ["cat", "/hello.txt"]}),
         _web("1"),
         _web("2"),
-        Image("client:1", _served("client.cgi"), _server("client")),
+        Image("client:1", _served("client.cgi"), _SERVER),
     )
 
 
 def _web(version: str) -> Image:
     files = {**_served("web.cgi"), "srv/healthz": b"ok\n", "etc/web-version": f"{version}\n".encode()}
-    return Image(f"web:{version}", files, _server("web"))
+    return Image(f"web:{version}", files, _SERVER)
 
 
 def _served(program: str) -> dict[str, Node]:
@@ -72,16 +74,6 @@ def _served(program: str) -> dict[str, Node]:
     return {
         "usr/bin/serve": File(FILES / "serve", 0o755),
         "srv/cgi-bin/index.cgi": File(FILES / program, 0o755),
-    }
-
-
-def _server(what: str) -> dict[str, Any]:
-    labels = {"org.opencontainers.image.title": what}
-    return {
-        "Entrypoint": ["/usr/bin/serve", "/srv"],
-        "ExposedPorts": {"8080/tcp": {}},
-        "User": UNPRIVILEGED,
-        "Labels": labels,
     }
 
 
@@ -157,7 +149,7 @@ def _image(image: Image, base: Layer, work: Path) -> ImageToWrite:
     layers = [base]
     if image.files:
         layers.append(build_layer_from_files(image.files, work / "layers", created_by=f"files of {image.name}"))
-    config = {"Env": ["PATH=/usr/local/bin:/usr/bin", "LANG=C.UTF-8"], **image.config}
+    config = {"Env": ["PATH=/usr/local/bin:/usr/bin", "LANG=C.UTF-8"], "Labels": LABELS, **image.config}
     return ImageToWrite(image.reference, layers, config)
 
 
