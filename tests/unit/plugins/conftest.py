@@ -21,6 +21,8 @@ ANSWERS: dict[str, Any] = {
     "node_agent_info": {"result": {"installed": True, "nodes": {}, "summary": {"failed": 0}}},
     "lab_cluster": {"result": {"changed": True, "kubeconfig": "/lab/kubeconfig", "nodes": []}},
     "lab_cluster_info": {"result": {"clusters": []}},
+    "lab_lesson": {"result": {"changed": True, "workspace": "/work", "environment": {}, "break": {}}},
+    "lab_lesson_info": {"result": {"started": False, "passed": False, "checks": [], "environment": {}}},
 }
 
 
