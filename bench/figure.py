@@ -45,7 +45,7 @@ def number(value: float) -> str:
 
 def markdown(figures: Sequence[Figure]) -> str:
     """A table for the documentation."""
-    lines = ["| what | measured | limit | | from |", "|---|---|---|---|---|"]
+    lines = ["| what | measured | limit | verdict | from |", "|---|---|---|---|---|"]
     lines += [f"| {f.name} | {f.shown} | {f.bound} | {verdict(f)} | {f.note} |" for f in figures]
     return "\n".join(lines) + "\n"
 

@@ -9,3 +9,10 @@ const reachable = () => {
 }
 window.addEventListener("load", reachable)
 window.addEventListener("resize", reachable)
+
+// The theme gives each code block a navigation landmark without a name for its copy button.
+const plain = () => {
+  for (const nav of document.querySelectorAll(".md-code__nav:not([role])")) nav.setAttribute("role", "none")
+}
+new MutationObserver(plain).observe(document.body, { childList: true, subtree: true })
+plain()

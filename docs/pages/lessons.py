@@ -39,9 +39,9 @@ def pages(lang: str) -> dict[str, str]:
 
 def index(lang: str) -> str:
     """A table of all lessons."""
-    head = [text(lang, f"lessons.{key}") for key in ("lesson", "goal", "minutes", "needs")]
+    head = [text(lang, f"lessons.{key}") for key in ("number", "lesson", "goal", "minutes", "needs")]
     lines = [f"# {text(lang, 'lessons.title')} {{#lessons}}\n", text(lang, "lessons.intro") + "\n"]
-    lines += [f"| | {' | '.join(head)} |", "|---|---|---|---|---|"]
+    lines += [f"| {' | '.join(head)} |", "|---|---|---|---|---|"]
     for lesson in all_lessons():
         said = lesson.texts[lang]
         cells = [

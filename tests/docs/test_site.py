@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.mark.slow
 def test_site_builds_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
-    """mkdocs finds no broken link or missing page, and no page loads a script, style, font or image from another host."""
+    """mkdocs finds no broken link or missing page; no page loads a script, style, font or image from another host."""
     command = [sys.executable, "-m", "docs.build", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
