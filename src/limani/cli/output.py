@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -29,10 +30,16 @@ def json(data: object) -> None:
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print rows in aligned columns, headers in capitals, as kubectl does."""
-    lines = [[header.upper() for header in headers], *[[str(cell) for cell in row] for row in rows]]
+    lines = [[_capitals(header) for header in headers], *[[str(cell) for cell in row] for row in rows]]
     widths = [max(len(line[i]) for line in lines) for i in range(len(headers))]
     for line in lines:
         click.echo("   ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _capitals(text: str) -> str:
+    """Capitals, which in Greek have no accents."""
+    bare = unicodedata.normalize("NFD", text).replace("\u0301", "")
+    return unicodedata.normalize("NFC", bare).upper()
 
 
 def error(problem: LimaniError) -> None:

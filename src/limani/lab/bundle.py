@@ -90,7 +90,7 @@ def find() -> Bundle:
     if named := os.environ.get(VARIABLE):
         path = Path(named).expanduser()
         return verify(path / FILE_NAME if path.is_dir() else path)
-    if (REPOSITORY / "images/lab/build.py").exists():
+    if in_clone():
         return read(_built())
     cached = cache_root() / "lab" / FILE_NAME
     if cached.exists():
@@ -100,6 +100,11 @@ def find() -> Bundle:
         hint=f"Get the lab's bundle ({FILE_NAME} and {FILE_NAME}.sha256; make lab-bundle in a clone of the repository "
         f"makes it) and name it in {VARIABLE}, or put both files into {cached.parent}.",
     )
+
+
+def in_clone() -> bool:
+    """Whether the program that builds the images is here."""
+    return (REPOSITORY / "images/lab/build.py").exists()
 
 
 def write(target: Path) -> Bundle:

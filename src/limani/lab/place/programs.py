@@ -24,7 +24,7 @@ def provide_kubectl(home: Path, backend: str, cluster: str) -> None:
 
     Raises HostUnsuitable where there is none.
     """
-    found = _of_native(cluster) if backend == "native" else shutil.which(KUBECTL) or _cached()
+    found = _of_native(cluster) if backend == "native" else find_kubectl()
     if found is None:
         raise HostUnsuitable(
             "There is no kubectl on this machine; the lessons on clusters are about it.",
@@ -39,6 +39,13 @@ def provide_kubectl(home: Path, backend: str, cluster: str) -> None:
     fresh.replace(link)
 
 
+def find_kubectl() -> Path | None:
+    """The machine's kubectl, else that of the cached binaries of native clusters."""
+    cached = cache_folder(versions()) / KUBECTL
+    machine = shutil.which(KUBECTL)
+    return Path(machine) if machine else cached if os.access(cached, os.X_OK) else None
+
+
 def forget_kubectl(home: Path) -> None:
     """Undo ``provide_kubectl``."""
     (folder(home) / KUBECTL).unlink(missing_ok=True)
@@ -46,8 +53,3 @@ def forget_kubectl(home: Path) -> None:
 
 def _of_native(cluster: str) -> Path:
     return Path(NativeCluster.open(cluster).spec.binaries) / KUBECTL
-
-
-def _cached() -> Path | None:
-    path = cache_folder(versions()) / KUBECTL
-    return path if os.access(path, os.X_OK) else None
