@@ -14,7 +14,7 @@ from limani.agent import log
 from limani.agent.auth import CREATE, DELETE, GET, METRICS, Authority, Guard
 from limani.agent.grants import Grants
 from limani.agent.metrics import Metrics
-from limani.agent.middleware import answer_errors, give_back_memory, log_requests
+from limani.agent.middleware import answer_errors, close_after_bulk, give_back_memory, log_requests
 from limani.agent.peers import Peers
 from limani.agent.routes import MAX_REQUEST, Route, Service
 from limani.agent.spool import Spool
@@ -84,6 +84,7 @@ def build(parts: Parts) -> web.Application:
     app = web.Application(client_max_size=MAX_REQUEST, middlewares=passed)
     for route in (*_open_routes(parts), *service.routes(), *_v2(service)):
         app.router.add_route(route.method, route.path, Guarded(route, guard, grants).__call__)
+    app.on_response_prepare.append(close_after_bulk)
     app.on_shutdown.append(lambda app: service.stop(STOP_S))
     app.cleanup_ctx.append(_life(parts, peers, guard, grants))
     return app

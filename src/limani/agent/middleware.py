@@ -15,6 +15,8 @@ from limani.agent.metrics import Metrics
 from limani.distribution.problems import error_response
 from limani.errors import LimaniError
 
+BULK = 1 << 20
+"""Bodies larger than this count as much."""
 SETTLED_S = 0.5
 QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 
@@ -67,6 +69,17 @@ def give_back_memory() -> Middleware:
                 asyncio.get_running_loop().call_later(SETTLED_S, tidy)
 
     return middleware
+
+
+async def close_after_bulk(request: web.Request, response: web.StreamResponse) -> None:
+    """``on_response_prepare``: end the connection after much has passed, instead of keeping it for the next request.
+
+    The buffers between asyncio and OpenSSL grow to the largest piece that was waiting and shrink only with the
+    connection: an idle one would keep up to a megabyte.
+    """
+    if max(request.content_length or 0, response.content_length or 0) > BULK:
+        response.force_close()
+        response.headers["Connection"] = "close"
 
 
 def log_requests(node: str, metrics: Metrics) -> Middleware:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 from pathlib import Path
@@ -9,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from limani import wire
-from limani.agent import log
+from limani.agent import log, middleware
 from limani.agent.main import settings
 from limani.errors import BadInput
-from tests.unit.agent.harness import TOKEN, Agent, running, tls
+from limani.image import digest as digests
+from tests.unit.agent.harness import HEADERS, TOKEN, Agent, running, tls
 from tests.unit.engine.samples import sample
 
 
@@ -91,6 +93,16 @@ async def test_health(agent: Agent) -> None:
     for path, status in (("/healthz", 200), ("/readyz", 503)):
         async with agent.request("GET", path, headers={}) as response:
             assert response.status == status
+
+
+@pytest.mark.parametrize(("size", "ends"), [(middleware.BULK, False), (middleware.BULK + 1, True)])
+async def test_connections_end_after_bulk(agent: Agent, size: int, ends: bool) -> None:
+    """A connection much has passed over is not kept: its buffers would stay as large as its largest piece."""
+    digest = digests.of(bytes(size))
+    location, _ = await agent.start_upload(digest)
+    headers = HEADERS | {"Content-Range": f"0-{size - 1}"}
+    async with agent.request("PATCH", location, headers=headers, data=io.BytesIO(bytes(size))) as response:
+        assert (response.headers.get("Connection") == "close") is ends
 
 
 async def test_metrics(agent: Agent) -> None:
