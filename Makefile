@@ -1,5 +1,6 @@
 # The repository's commands. Each sets up what it needs by itself; a second run is fast.
 #   make demo   start a real cluster, seed images onto its nodes, run a pod of each
+#   make lab    learn Docker and Kubernetes: the first lesson
 #   make test   all tests and linters
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -16,6 +17,15 @@ setup:  ## Install what is needed: system packages (as root on Debian and Ubuntu
 .PHONY: setup-tests
 setup-tests:
 	@scripts/setup.sh --tests
+
+.PHONY: lab
+lab:  ## Learn Docker and Kubernetes: set up what the first lesson needs, start it, say what to type
+	@scripts/lab.sh
+
+.PHONY: lab-bundle
+lab-bundle:  ## The images of the lessons in one file, with digests, into BUNDLE (dist)
+	@scripts/setup.sh --lab
+	@$(PYTHON) scripts/lab_places.py bundle $(or $(BUNDLE),dist)
 
 .PHONY: demo
 demo: setup  ## A real three-node cluster, images seeded onto it, a pod of each on every node
@@ -58,7 +68,7 @@ test-site: setup-tests  ## The site in a real browser: accessibility, search, no
 	@$(PYTHON) scripts/test.py site
 
 .PHONY: clean
-clean:  ## Delete all lab clusters; nothing of them stays
+clean:  ## Delete all lab clusters and the learning lab; nothing of them stays
 	@scripts/clean.sh
 
 .PHONY: distclean

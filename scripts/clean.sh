@@ -1,9 +1,15 @@
 #!/usr/bin/env bash
-# Delete all lab clusters; with --caches also the virtual environment, build results and caches of Limani.
+# Delete all lab clusters and what the learning lab runs; with --caches also the virtual environment, build results and caches of Limani.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 limani=.venv/bin/limani
 state=${LIMANI_STATE_DIR:-/var/lib/limani/clusters}
+
+# The learning lab first: its own daemon and cluster, and its objects in those it was told to use.
+if [ -x $limani ]; then
+    $limani lab down --force >/dev/null
+    .venv/bin/python scripts/lab_places.py clean
+fi
 
 if [ -d "$state" ]; then
     if [ ! -x $limani ]; then

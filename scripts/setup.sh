@@ -1,15 +1,14 @@
 #!/usr/bin/env bash
 # Install what the repository's commands need: system packages, a virtual environment, Limani itself (editable).
 #
-#   scripts/setup.sh [--tests]
+#   scripts/setup.sh [--tests | --lab]
 #
-# --tests: also what only tests need (a registry, a Docker daemon). As root on Debian and Ubuntu missing system packages
+# --tests: also what only tests need (a registry, a Docker daemon). --lab: no more than Docker lessons need. As root on Debian and Ubuntu missing system packages
 # are installed; elsewhere the script says exactly what is missing and how to get it, and stops. A second run that finds
 # everything in place says nothing and takes a moment.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-tests=no
-[ "${1:-}" = --tests ] && tests=yes
+wanted_for=${1:-}
 venv=.venv
 log=.make/setup.log
 mkdir -p .make
@@ -35,7 +34,24 @@ make:make:this repository's commands"
 test_commands="
 docker-registry:docker-registry:a registry to test against
 dockerd:docker.io:a Docker daemon to test against"
-[ $tests = yes ] && commands+=$test_commands
+lab_commands="
+ip:iproute2:the network of containers
+mount:mount:file systems of containers
+unshare:util-linux:keeps what the lab mounts apart
+mmdebstrap:mmdebstrap:builds the images of the lessons from Debian packages"
+# Where a Docker answers, that one is used; else the lab starts one of its own.
+docker_commands="
+dockerd:docker.io:the Docker daemon of the lab
+docker:docker.io:the docker command"
+extras=all,dev,docs
+case $wanted_for in
+    --tests) commands+=$test_commands ;;
+    --lab)
+        extras=learn
+        commands=$lab_commands
+        docker version >/dev/null 2>&1 || commands+=$docker_commands
+        ;;
+esac
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -95,6 +111,10 @@ system_packages() {
     if can_install; then
         say "Installing: ${wanted[*]}"
         step "system packages" apt_install "${wanted[@]}"
+        # Newer releases have the docker command in a package of its own.
+        if [[ " ${wanted[*]} " == *" docker.io "* ]] && ! command -v docker >/dev/null; then
+            step "the docker command" apt_install docker-cli
+        fi
         return
     fi
     say "Missing on this machine:"
@@ -140,7 +160,7 @@ PY
 install_limani() {
     local requires
     mapfile -t requires < <(build_requirements)
-    "$venv/bin/python" -m pip install --no-input --progress-bar off "${requires[@]}" -e '.[all,dev,docs]'
+    "$venv/bin/python" -m pip install --no-input --progress-bar off "${requires[@]}" -e ".[$extras]"
 }
 
 # Ansible finds collections only by their path, so the clone gets one (ansible.cfg names it).
@@ -150,9 +170,11 @@ collection_path() {
 }
 
 python_packages() {
-    local stamp=$venv/.limani wanted
+    local stamp=$venv/.limani wanted found
     wanted=$(cat pyproject.toml hatch_build.py scripts/setup.sh src/limani/engine/containerd/protos/* | sha256sum)
-    [ -x "$venv/bin/python" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && return
+    found=$(cat "$stamp" 2>/dev/null || true)
+    # What has everything has what the lab needs.
+    [ -x "$venv/bin/python" ] && [[ $found = "$wanted $extras" || $found = "$wanted all,dev,docs" ]] && return
     if ! { [ -x "$venv/bin/python" ] && new_enough "$venv/bin/python"; }; then
         local python
         python=$(python_for_venv)
@@ -160,9 +182,9 @@ python_packages() {
         step "virtual environment in $venv ($("$python" --version))" "$python" -m venv "$venv"
     fi
     step "Python packages" install_limani
-    printf '%s' "$wanted" >"$stamp"
+    printf '%s' "$wanted $extras" >"$stamp"
 }
 
 system_packages
 python_packages
-collection_path
+[ "$wanted_for" = --lab ] || collection_path

@@ -190,6 +190,13 @@ class OwnDocker:
                 yield link["ifname"]
 
 
+def every() -> list[OwnDocker]:
+    """The daemons of all labs of this machine, running or not, also those whose home is gone."""
+    parents = (paths.RUN_ROOT, paths.state_root().parent)
+    found = {path.name.removeprefix("docker.") for parent in parents for path in parent.glob("docker.*")}
+    return [OwnDocker(lab) for lab in sorted(found)]
+
+
 def _free(taken: list[IPv4Network]) -> str:
     for subnet in POOL.subnets(new_prefix=20):
         if not any(subnet.overlaps(other) for other in taken):
