@@ -118,7 +118,9 @@ class Lab:
         """The lesson's page in Markdown with its steps as commands, values filled in if it is started."""
         chosen = self.lesson(lesson)
         attempt = self.store.read().lessons.get(chosen.id)
-        return page.plain(chosen, self.lang, self.lifecycle.world(chosen).values if attempt else {})
+        return page.plain(
+            chosen, self.lang, self.lifecycle.world(chosen).values if attempt else page.example_values(chosen)
+        )
 
     def status(self) -> dict[str, Any]:
         """What is started, what has been done: JSON types."""

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from limani.lab import actions
 from limani.lab.lesson import Lesson
+from limani.lab.rules import RANDOM
 
 _FENCE = re.compile(
     r"^(?P<ticks>`{3,})(?P<kind>[a-z]*)[ ]*\n(?P<body>.*?)^(?P=ticks)[ ]*$\n?", re.MULTILINE | re.DOTALL
 )
 _HEADING = re.compile(r"^(?P<level>#{1,6}) +(?P<title>.+?) *(?:\{#(?P<id>[a-z0-9-]+)\})? *$", re.MULTILINE)
+
+
+EXAMPLE = "5e3a91c7"
+"""Stands for a random value where a page is shown without a started lesson, and in captured outputs."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,17 @@ def plain(lesson: Lesson, lang: str, values: Mapping[str, str]) -> str:
     text = _FENCE.sub(render, lesson.markdown(lang))
     text = re.sub(r" *\{#[a-z0-9-]+\} *$", "", text, flags=re.MULTILINE)
     return f"# {said.title}\n\n{actions.fill(text, values)}"
+
+
+def example_values(lesson: Lesson) -> dict[str, str]:
+    """Values for showing a lesson that is not started; the captured outputs have the same ones."""
+    values = {name: EXAMPLE if kind == RANDOM else kind for name, kind in lesson.values.items()}
+    return {**values, "namespace": lesson.id, "workspace": f"~/{lesson.id}", "address": "127.0.0.1"}
+
+
+def digest(command: str) -> str:
+    """What a capture remembers of its command, as it stands in the lesson's file."""
+    return hashlib.sha256(command.encode()).hexdigest()
 
 
 def file(lesson: Lesson, path: str, values: Mapping[str, str]) -> str:
