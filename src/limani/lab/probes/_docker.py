@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 TOLD_LINE = 160
 """How much of a program's last words is repeated."""
 COMMAND_NOT_FOUND = (126, 127)
+PORT_BUSY = re.compile(r":(\d+)(?:/\w+)?:? (?:failed: )?(?:bind: )?(port is already allocated|address already in use)")
+"""Another container has published the port; or some program has it."""
 KILLED, STOPPED = 128 + 9, 128 + 15
 
 
@@ -81,12 +84,11 @@ async def trouble(world: World, container: Container) -> tuple[Text, str | None]
 
 async def _not_started(world: World, name: str, error: str) -> tuple[Text, str]:
     """The daemon's error says why it could not start it."""
-    if "port is already allocated" in error:
-        port = next((word.rpartition(":")[2] for word in error.split() if ":" in word and word[-1].isdigit()), "?")
-        holder = await _holder(world, port)
-        return Text("docker.port_held", {"name": name, "port": port, "holder": holder}), "port-taken"
-    if "address already in use" in error:
-        return Text("docker.port_busy", {"name": name, "error": _short(error)}), "port-process"
+    if busy := PORT_BUSY.search(error):
+        port, holder = busy[1], await _holder(world, busy[1])
+        if busy[2].startswith("port"):
+            return Text("docker.port_held", {"name": name, "port": port, "holder": holder}), "port-taken"
+        return Text("docker.port_busy", {"name": name, "port": port}), "port-process"
     missing = "executable file not found" in error or "no such file or directory" in error
     return Text("docker.not_started", {"name": name, "error": _short(error)}), (
         "bad-command" if missing else "start-failed"

@@ -18,8 +18,8 @@ from limani.lab.world import World
 if TYPE_CHECKING:
     from docker.models.containers import Container
 
-TIMEOUT_S = 1.5
-YOUNG_S = 1.5
+TIMEOUT_S = 1.0
+YOUNG_S = 0.8
 """So old, a container's program should have its port open."""
 RETRY_S = 0.1
 LISTEN = "0A"
