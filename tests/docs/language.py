@@ -17,6 +17,9 @@ LATIN = "A-Za-zÀ-ɏ"
 WORD = re.compile(r"[^\W\d_]+")
 GREEK_WORD = re.compile(rf"[{GREEK}]+")
 BRACKETED = re.compile(rf"\([^){GREEK}]*\)")
+COMMAND = re.compile(
+    r"\b(?:docker|kubectl|limani)(?: [\w./:=-]*[a-z][\w./:=-]*)+", re.ASCII
+)  # in a message: no backquotes
 ACCENTED = "άέήίόύώΐΰ"
 
 # What is not written, and what is written instead. A reader may search for it: the glossary has it as a synonym.
@@ -86,7 +89,7 @@ def spans(inner: re.Match[str], outer: re.Match[str]) -> bool:
 
 def plural_s(text: str) -> Iterator[Finding]:
     """A loan word takes no English -s in a Greek sentence; the English word in brackets after the Greek one may."""
-    open_text = BRACKETED.sub(lambda found: " " * len(found[0]), text)
+    open_text = COMMAND.sub(blank, BRACKETED.sub(blank, text))
     for found in re.finditer(r"(?<![\w./-])([A-Za-z]+)(?![\w./-]|\.\w)", open_text):
         if found[0].isupper():
             continue  # a name or an abbreviation
@@ -95,6 +98,11 @@ def plural_s(text: str) -> Iterator[Finding]:
             if single != word and single in LOANS and word not in LOANS:
                 yield found.start(), f"{found[0]}: Greek text says {single}, in the plural too"
                 break
+
+
+def blank(found: re.Match[str]) -> str:
+    """As many spaces."""
+    return " " * len(found[0])
 
 
 def quotes(text: str) -> Iterator[Finding]:
@@ -160,8 +168,14 @@ def spaces(text: str) -> Iterator[Finding]:
         yield found.start(), f"{text[max(0, found.start() - 10) : found.end()]!r}: space before the mark"
 
 
+def greek_quotes(text: str) -> Iterator[Finding]:
+    """English has no « »."""
+    for found in re.finditer("[«»]", text):
+        yield found.start(), f"{found[0]}: English has “ ”"
+
+
 COMMON: tuple[Rule, ...] = (nfc, one_script, twice, spaces)
 RULES: dict[str, tuple[Rule, ...]] = {
-    "en": COMMON,
+    "en": (*COMMON, greek_quotes),
     "el": (*COMMON, disguised, glossary, plural_s, quotes, sigma, tonos, decimals, marks, polite),
 }

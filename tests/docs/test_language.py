@@ -24,17 +24,21 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "spaces": ("ο κόμβος , το Pod", "λεπτά · ώρες, ο κόμβος."),
     "disguised": ("Το Pod και o κόμβος", "Ο κόμβος O2, ¤o και -o json"),
     "glossary": ("Η υπηρεσία δείχνει στο Pod", "Η ανακάλυψη υπηρεσιών και το επίπεδο ελέγχου"),
-    "plural_s": ("Τρία containers ξεκινούν", "Τα container, τα στρώματα (layers), το DNS, το kubectl-pods, το status"),
+    "plural_s": (
+        "Τρία containers ξεκινούν",
+        "Τα container, τα στρώματα (layers), με kubectl logs, το DNS, το kubectl-pods, το status",
+    ),
     "quotes": ('Το "δίκτυο τους', "Το «δίκτυο» τους, γι’ αυτό και the node's name"),
     "sigma": ("Ο κόμβοσ σταμάτησε", "σ’ αυτόν τον κόμβο"),
     "tonos": ("Ο κομβος σταμάτησε", "ΠΡΟΣΟΧΗ: μια, για, ποιος, το μήνυμά του, τρεις, αυτός"),
     "decimals": ("Πήρε 6.4 s", "Πήρε 6,4 s με την έκδοση 1.37"),
     "marks": ("Τι έγινε; τίποτα", "Τι έγινε; Τίποτα· ή μήπως κάτι;"),
+    "greek_quotes": ("He says: «mine.", "He says: “mine.”"),
     "polite": ("Τώρα τρέξε την εντολή", "Τρέξτε την εντολή, έτρεξε η εντολή"),
 }
 
 
-@pytest.mark.parametrize("rule", language.RULES["el"], ids=lambda rule: rule.__name__)
+@pytest.mark.parametrize("rule", [*language.RULES["el"], language.greek_quotes], ids=lambda rule: rule.__name__)
 def test_each_rule_tells_bad_from_good(rule: language.Rule) -> None:
     """A rule finds its fault, once, and leaves correct text in peace."""
     bad, good = EXAMPLES[rule.__name__]
