@@ -39,6 +39,10 @@ test: setup-tests  ## Everything CI runs: linters, unit tests, tests on a real c
 unit: setup  ## Unit tests only
 	@$(PYTHON) scripts/test.py unit
 
+.PHONY: test-lab
+test-lab: setup-tests  ## Every lesson on a real daemon and a real cluster: all claims about it (part of make test)
+	@$(PYTHON) scripts/test.py prepare lab
+
 .PHONY: test-kind
 test-kind: setup-tests  ## The kind backend on a real kind cluster (part of make test)
 	@scripts/test-kind.sh
