@@ -2,7 +2,7 @@
 
 Each lesson is started afresh, its steps run in order, and ``labs/NN-name/outputs.yml`` gets what they wrote: nothing is
 shortened or made up. Only what is random in this very lab is replaced, and the file says so: the lesson's random values
-(by a word of the same length) and the folder of the workspace.
+(by a word of the same length) and the folder of the lab.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from limani.lab.world import World
 
 HEAD = """\
 # Written by python -m tests.lab.capture: what the steps printed when they were run. Do not edit.
-# Replaced: the lesson's random values ({values}), the workspace's folder (~/{id}). Tabs are widened and blanks at the
+# Replaced: the lesson's random values ({values}), the folder of the lab (~/.local/state/limani/lab). Tabs are widened and blanks at the
 # ends of lines left out. All else is as it was printed.
 """
 
@@ -54,7 +54,7 @@ async def capture(lab: Lab, lesson: Lesson) -> Path:
     random = ", ".join(name for name, kind in lesson.values.items() if kind == RANDOM) or "none"
     text = yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000)
     temporary = path.with_name(".outputs.yml.new")
-    temporary.write_text(HEAD.format(values=random, id=lesson.id) + text, encoding="utf-8")
+    temporary.write_text(HEAD.format(values=random) + text, encoding="utf-8")
     temporary.replace(path)
     return path
 
@@ -74,7 +74,7 @@ def _plain(output: str, lesson: Lesson, world: World) -> str:
     for name, kind in lesson.values.items():
         if kind == RANDOM:
             output = output.replace(world.values[name], page.EXAMPLE)
-    output = output.replace(str(world.workspace), f"~/{lesson.id}")
+    output = output.replace(str(world.workspace), page.example_values(lesson)["workspace"])
     # Both are nothing a reader sees, and YAML would not write such texts as they look.
     return "\n".join(line.expandtabs().rstrip() for line in output.splitlines()) + ("\n" if output else "")
 

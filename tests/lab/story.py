@@ -229,7 +229,7 @@ async def tell(story: Story, wanted: dict[str, Proof], done: Callable[[str, Base
     """Prove the ``wanted`` claims; ``done`` hears of each, with what spoke against it."""
     try:
         await _images(story)
-        before = await listing(story.lab)
+        before = await listing(story.lab, gone=story.lesson.id)
         await story.lab.start(story.lesson.id)
     except BaseException as error:  # noqa: BLE001 - told to every test of the lesson
         for name in wanted:
