@@ -99,10 +99,13 @@ async def test_health(agent: Agent) -> None:
 async def test_connections_end_after_bulk(agent: Agent, size: int, ends: bool) -> None:
     """A connection much has passed over is not kept: its buffers would stay as large as its largest piece."""
     digest = digests.of(bytes(size))
-    location, _ = await agent.start_upload(digest)
+    async with agent.request("POST", "/v2/demo/blobs/uploads/") as response:
+        location = response.headers["Location"]
     headers = HEADERS | {"Content-Range": f"0-{size - 1}"}
     async with agent.request("PATCH", location, headers=headers, data=io.BytesIO(bytes(size))) as response:
+        assert response.status == 202
         assert (response.headers.get("Connection") == "close") is ends
+    assert await agent.finish(location, digest) == 201
 
 
 async def test_metrics(agent: Agent) -> None:
