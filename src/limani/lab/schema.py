@@ -88,17 +88,32 @@ def read(path: Path, kind: type[T]) -> tuple[T, Source]:
     try:
         return msgspec.convert(source.data, kind), source
     except msgspec.ValidationError as error:
-        _refuse(source, str(error))
+        _refuse(source, str(error), kind)
 
 
-def _refuse(source: Source, message: str) -> NoReturn:
+def _refuse(source: Source, message: str, kind: type[msgspec.Struct]) -> NoReturn:
     """Say msgspec's complaint with the line it is about."""
     found = _AT.search(message)
     where = tuple(_parts(found[1])) if found else ()
+    if found and "[...]" in found[1]:
+        before, _, after = found[1].partition("[...]")
+        where = (*_parts(before), *_key(source, tuple(_parts(before)), message, kind), *_parts(after))
     problem = message[: found.start()] if found else message
     if unknown := _UNKNOWN.match(problem):
         where, problem = (*where, unknown[1]), "there is no such key"
     source.refuse(where, problem)
+
+
+def _key(source: Source, where: Where, message: str, kind: type[msgspec.Struct]) -> Iterator[str]:
+    """Which key of the map at ``where`` (a field of the file) msgspec complains of, which it does not name itself."""
+    entries = source.data[where[0]]
+    for key, value in entries.items():
+        try:
+            msgspec.convert({**source.data, where[0]: {key: value}}, kind)
+        except msgspec.ValidationError as error:
+            if str(error) == message:
+                yield str(key)
+                return
 
 
 def _parts(path: str) -> Iterator[str | int]:
