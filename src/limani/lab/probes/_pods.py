@@ -123,7 +123,8 @@ def _ended(item: Object, restarts: bool) -> State | None:
     ended = item.get("state", {}).get("terminated")
     if not ended:
         return None
-    if restarts and item.get("restartCount"):
+    by_itself = ended.get("exitCode", 0) not in (0, 137, 143)  # not by a signal somebody sent
+    if restarts and (item.get("restartCount") or by_itself):
         return _crashed(item, ended.get("reason", ""))
     facts = {"container": item["name"], "code": ended.get("exitCode", 0), "reason": ended.get("reason", "")}
     return State(False, Text("kube.container.ended", facts), None if restarts else "finished")
