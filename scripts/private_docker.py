@@ -11,11 +11,13 @@ import argparse
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+from limani.errors import LimaniError
+from limani.lab.place.notify import start_daemon
 
 ROOT = Path(__file__).resolve().parent.parent
 RUN = Path("/run/limani-docker")
@@ -64,19 +66,10 @@ def start() -> None:
         "--fork",
     ]
     command += ["--kill-child", "--mount-proc", "docker-init", "--", *_dockerd()]
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready, (RUN / "log").open("wb") as log:
-        ready.bind(str(RUN / "notify"))  # sd_notify(3): dockerd announces that it serves
-        ready.settimeout(60)
-        environment = {**os.environ, "NOTIFY_SOCKET": str(RUN / "notify")}
-        process = subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-        )
-        (RUN / "pid").write_text(str(process.pid))
-        try:
-            while b"READY=1" not in ready.recv(4096):
-                pass
-        except TimeoutError:
-            sys.exit(f"private_docker: dockerd did not start:\n{(RUN / 'log').read_text()[-2000:]}")
+    try:
+        (RUN / "pid").write_text(str(start_daemon(command, RUN)))
+    except LimaniError as error:
+        sys.exit(f"private_docker: {error.message}")
 
 
 def stop() -> None:

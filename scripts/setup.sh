@@ -101,7 +101,7 @@ system_packages() {
         [ -z "$command" ] && continue
         command -v "$command" >/dev/null && continue
         missing+=("$command ($why): package $package")
-        wanted+=("$package")
+        [[ " ${wanted[*]} " == *" $package "* ]] || wanted+=("$package")
     done <<<"$commands"
     [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || {
         missing+=("Debian's archive keys (images from Debian packages): package debian-archive-keyring")

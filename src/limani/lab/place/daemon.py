@@ -32,7 +32,7 @@ from limani.lab.place.notify import start_daemon
 POOL = IPv4Network("10.93.0.0/16")
 """Where a daemon's networks come from: a share of /20 each, the first /24 for its bridge, the upper half for others."""
 COMMANDS = ("dockerd", "docker", "containerd", "runc", "ip", "mount", "unshare")
-HIDDEN = ("/etc/docker", "/run/containerd")
+HIDDEN = ("/etc/docker", "/run/containerd", "/run/docker")
 """Folders in which dockerd and its helpers would else find or leave what belongs to the machine's own Docker."""
 _SEARCH = f"{os.environ.get('PATH', os.defpath)}:/usr/local/sbin:/usr/sbin:/sbin"
 _LAUNCH = """
@@ -124,8 +124,8 @@ class OwnDocker:
         for folder in (self.run, self.data):
             if folder.exists():
                 shutil.rmtree(folder)
-        for folder in map(Path, spec.made if spec else ()):
-            with contextlib.suppress(OSError):  # another has come to use it
+        for folder in (*map(Path, spec.made if spec else ()), self.data.parent):
+            with contextlib.suppress(OSError):  # others use it
                 folder.rmdir()
         return True
 
