@@ -12,7 +12,7 @@ import pytest
 
 from docs import glossary
 from tests.docs import language, spelling
-from tests.docs.prose import Passage, markdown, messages, passages
+from tests.docs.prose import ROOT, Passage, markdown, messages, passages
 
 LANGUAGES = ("en", "el")
 
@@ -73,6 +73,15 @@ def test_the_rules_hold(lang: str) -> None:
         for offset, fault in rule(passage.text)
     ]
     assert found == []
+
+
+def test_no_other_file_mixes_alphabets() -> None:
+    """Greek in templates, scripts and code has no Latin letter within a word and is in NFC."""
+    patterns = ("mkdocs.yml", "docs/overrides/**/*.html", "scripts/*.sh", "src/**/*.py", "images/**/*.txt")
+    texts = {path: path.read_text(encoding="utf-8") for pattern in patterns for path in ROOT.glob(pattern)}
+    assert any(re.search(f"[{language.GREEK}]", text) for text in texts.values())
+    rules = (language.nfc, language.one_script)
+    assert [(path, fault) for path, text in texts.items() for rule in rules for _, fault in rule(text)] == []
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
