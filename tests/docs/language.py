@@ -1,4 +1,4 @@
-# ruff: noqa: RUF001, RUF002, SIM905 (Greek letters that look like Latin ones; lists of words)
+# ruff: noqa: RUF002, SIM905 (Greek letters that look like Latin ones; lists of words)
 """Rules of language: each takes a text and yields where it breaks the rule, and how."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001 (Greek)
 """Spelling by hunspell: Debian's dictionaries and a list of our own technical words for each language."""
 
 from __future__ import annotations

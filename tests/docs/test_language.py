@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001 (Greek letters that look like Latin ones are what this file is about)
 """What the documentation, the lessons and the messages say is written correctly, in English and in Greek."""
 
 from __future__ import annotations
