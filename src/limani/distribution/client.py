@@ -21,16 +21,15 @@ from limani.errors import (
     ImageNotFound,
     LimaniError,
     LimitExceeded,
-    PlatformMissing,
     SourceUnavailable,
 )
 from limani.image import digest as digests
 from limani.image import media
 from limani.image.descriptor import Descriptor
-from limani.image.manifest import MAX_DOCUMENT, Index, Manifest, check_config, parse_document
+from limani.image.manifest import MAX_DOCUMENT
 from limani.image.platform import Platform
 from limani.image.reference import Reference
-from limani.image.source import CHUNK, SourceImage
+from limani.image.source import CHUNK, SourceImage, image_of
 
 _ACCEPT = ", ".join([media.OCI_INDEX, media.DOCKER_INDEX, media.OCI_MANIFEST, media.DOCKER_MANIFEST])
 _MAX_TAGS = 10_000
@@ -79,18 +78,8 @@ class RegistrySource:
         wanted = reference or self._name
         if wanted.name != self._name.name:
             raise BadInput(f"This source is for {self._name.name}, not for {wanted.name}.")
-        found = parse_document(await self._manifest(wanted.digest or wanted.tag or "latest"))
-        index = found if isinstance(found, Index) else None
-        if isinstance(found, Index):
-            found = Manifest.parse(await self._manifest(found.select(platform).digest))
-        config = check_config(found, await self._config(found.config))
-        if index is None and config.platform.architecture and platform.runs(config.platform) is None:
-            raise PlatformMissing(
-                f"{wanted.familiar()} in the {self.origin} is for {config.platform}, not for {platform}.",
-                platform=str(platform),
-                found=[str(config.platform)],
-            )
-        return SourceImage(wanted, index, found, config)
+        document = await self._manifest(wanted.digest or wanted.tag or "latest")
+        return await image_of(self, wanted, document, platform, lambda chosen: self._manifest(chosen.digest))
 
     async def references(self) -> list[Reference]:
         """The tags of the repository (distribution-spec, "Listing Tags"), sorted; empty where they cannot be listed."""
@@ -184,11 +173,6 @@ class RegistrySource:
             hint="Check the name and the tag; some registries also say so when the credentials may not see it.",
             found=known[:1000],
         )
-
-    async def _config(self, descriptor: Descriptor) -> bytes:
-        if descriptor.size > MAX_DOCUMENT:
-            raise LimitExceeded(f"The image configuration has {descriptor.size} bytes.", limit=MAX_DOCUMENT)
-        return b"".join([piece async for piece in self.open(descriptor)])
 
     async def _document(self, answer: httpx2.Response, what: str) -> bytes:
         raw = bytearray()

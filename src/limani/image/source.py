@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
-from limani.image.manifest import Descriptor, ImageConfig, Index, Manifest
+from limani.errors import LimitExceeded, PlatformMissing
+from limani.image.manifest import (
+    MAX_DOCUMENT,
+    Descriptor,
+    ImageConfig,
+    Index,
+    Manifest,
+    check_config,
+    parse_document,
+)
 from limani.image.platform import Platform
 from limani.image.reference import Reference
 
@@ -69,3 +78,37 @@ class Source(Protocol):
         Raises DigestMismatch when the whole blob was read and does not have its digest, ArchiveInvalid or
         SourceUnavailable when it cannot be read, BlobUnknown when it is not there.
         """
+
+
+async def image_of(
+    source: Source,
+    reference: Reference,
+    document: bytes,
+    platform: Platform,
+    manifest: Callable[[Descriptor], Awaitable[bytes]],
+) -> SourceImage:
+    """The image a name stands for in a source that keeps blobs by digest. ``document``: what the name points to.
+
+    ``manifest`` reads the platform's manifest where that is an index. Raises PlatformMissing, ManifestInvalid,
+    LimitExceeded, and what ``manifest`` and ``source.open`` raise.
+    """
+    found = parse_document(document)
+    index = found if isinstance(found, Index) else None
+    if isinstance(found, Index):
+        found = Manifest.parse(await manifest(found.select(platform)))
+    config = check_config(found, await read_document(source, found.config))
+    if index is None and config.platform.architecture and platform.runs(config.platform) is None:
+        raise PlatformMissing(
+            f"{reference.familiar()} in the {source.origin} is for {config.platform}, not for {platform}.",
+            platform=str(platform),
+            found=[str(config.platform)],
+        )
+    return SourceImage(reference, index, found, config)
+
+
+async def read_document(source: Source, descriptor: Descriptor) -> bytes:
+    """A small blob as a whole. Raises LimitExceeded for one that is not small."""
+    if descriptor.size > MAX_DOCUMENT:
+        text = f"{descriptor.digest} in the {source.origin} has {descriptor.size} bytes."
+        raise LimitExceeded(text, found=descriptor.size, limit=MAX_DOCUMENT)
+    return b"".join([piece async for piece in source.open(descriptor)])

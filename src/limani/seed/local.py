@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Self
 
 from limani.engine.containerd.engine import Containerd
 from limani.errors import BadInput, BlobUnknown, ImageNotFound, SourceUnavailable
-from limani.image.manifest import Descriptor, Index, Manifest, check_config, parse_document
+from limani.image.manifest import Descriptor
 from limani.image.platform import Platform
 from limani.image.reference import Reference
-from limani.image.source import SourceImage
+from limani.image.source import SourceImage, image_of, read_document
 
 
 class ContainerdSource:
@@ -43,19 +44,12 @@ class ContainerdSource:
         if document is None:
             names = ", ".join(str(name) for name in (await self.references())[:10]) or "none"
             raise ImageNotFound(f"{self.origin} has no image {reference}; it has {names}.")
-        found = parse_document(document.data)
-        index = found if isinstance(found, Index) else None
-        if index is not None:
-            found = Manifest.parse(await self._all(index.select(platform)))
-        assert isinstance(found, Manifest)
-        return SourceImage(reference, index, found, check_config(found, await self._all(found.config)))
+        return await image_of(self, reference, document.data, platform, partial(read_document, self))
 
-    async def _all(self, descriptor: Descriptor) -> bytes:
+    async def open(self, descriptor: Descriptor, offset: int = 0) -> AsyncIterator[bytes]:
+        """The bytes of a blob; the receiving agent verifies them."""
         try:
-            return b"".join([chunk async for chunk in self._engine.read_blob(descriptor.digest)])
+            async for chunk in self._engine.read_blob(descriptor.digest, offset):
+                yield chunk
         except BlobUnknown as error:
             raise SourceUnavailable(f"{self.origin} lacks {descriptor.digest}, which the image needs.") from error
-
-    def open(self, descriptor: Descriptor, offset: int = 0) -> AsyncIterator[bytes]:
-        """The bytes of a blob; the receiving agent verifies them."""
-        return self._engine.read_blob(descriptor.digest, offset)

@@ -15,10 +15,10 @@ import msgspec
 from limani.errors import BadInput, ImageNotFound, KubeError, SourceUnavailable
 from limani.fleet.fleet import Fleet
 from limani.image.archive import ArchiveSource
-from limani.image.manifest import Descriptor, Index, Manifest, check_config, parse_document
+from limani.image.manifest import Descriptor
 from limani.image.platform import Platform
 from limani.image.reference import Reference
-from limani.image.source import Source, SourceImage
+from limani.image.source import Source, SourceImage, image_of
 from limani.kube.session import KubeSession
 from limani.seed.job import Item
 
@@ -254,13 +254,9 @@ class NodeSource:
         """The image of that name; raises ImageNotFound, PlatformMissing."""
         if reference is None:
             raise BadInput(f"Say which image of node {self.node} is meant.")
-        found = parse_document(await self._document(reference.name, reference.digest or reference.tag or "latest"))
-        index = found if isinstance(found, Index) else None
-        if index is not None:
-            found = Manifest.parse(await self._document(reference.name, index.select(platform).digest))
-        assert isinstance(found, Manifest)
-        raw = b"".join([chunk async for chunk in self._agent.read_blob(found.config.digest)])
-        return SourceImage(reference, index, found, check_config(found, raw))
+        name = reference.name
+        document = await self._document(name, reference.digest or reference.tag or "latest")
+        return await image_of(self, reference, document, platform, lambda chosen: self._document(name, chosen.digest))
 
     async def _document(self, repository: str, reference: str) -> bytes:
         try:
