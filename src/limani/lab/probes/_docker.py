@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from limani.lab.record import Text
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
 TOLD_LINE = 160
 """How much of a program's last words is repeated."""
+SETTLE_S, LOOK_S = 0.5, 0.05
 COMMAND_NOT_FOUND = (126, 127)
 PORT_BUSY = re.compile(r":(\d+)(?:/\w+)?:? (?:failed: )?(?:bind: )?(port is already allocated|address already in use)")
 """Another container has published the port; or some program has it."""
@@ -61,6 +64,20 @@ def state(container: Container) -> Mapping[str, Any]:
 def runs(container: Container) -> bool:
     """It runs and is not paused."""
     return bool(state(container)["Status"] == "running")
+
+
+def age(container: Container) -> float:
+    """Seconds since it was started."""
+    began = datetime.fromisoformat(state(container)["StartedAt"].rstrip("Z")).replace(tzinfo=UTC)
+    return (datetime.now(UTC) - began).total_seconds()
+
+
+async def until(container: Container, so: Callable[[], bool], seconds: float = SETTLE_S) -> None:
+    """Look at the container again until it is so, at most so long: what somebody did just now may still go on."""
+    end = time.monotonic() + seconds
+    while not so() and time.monotonic() < end:
+        await asyncio.sleep(LOOK_S)
+        await asyncio.to_thread(container.reload)
 
 
 async def trouble(world: World, container: Container) -> tuple[Text, str | None]:

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from limani.lab.probes import probe
-from limani.lab.probes._docker import find, none, runs, state, trouble
+from limani.lab.probes._docker import age, find, none, runs, state, trouble, until
 from limani.lab.record import Finding, Text, failed, passed
 from limani.lab.world import World
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from docker.models.images import Image
 
 STAYS_UP_S = 0.5
-"""A container that was restarted by its policy must stay up this long before it counts as running."""
+"""A container must stay up this long before it counts as running: a wrong command ends sooner."""
 
 
 @probe
@@ -29,10 +29,9 @@ async def running(world: World, *, container: str, image: str | None = None) -> 
     found = await find(world, container)
     if found is None:
         return failed(none(container), wanted, "missing")
-    if not runs(found) or (found.attrs["RestartCount"] and await _dies(found)):
-        await asyncio.to_thread(found.reload)
+    if not await _stays_up(found):
         text, cause = await trouble(world, found)
-        return failed(text, wanted, cause, exit_code=state(found)["ExitCode"], status=state(found)["Status"])
+        return failed(text, wanted, cause, status=state(found)["Status"])
     if image:
         now = await _image(world, image)
         if now is None or now.id != found.attrs["Image"]:
@@ -71,8 +70,9 @@ async def published(
     found = await find(world, container)
     if found is None:
         return failed(none(container), wanted, "missing")
+    await until(found, lambda: runs(found))  # a restart may be under way
     places = found.ports.get(f"{port}/tcp") or []
-    told = ", ".join(f"{place['HostIp'] or '0.0.0.0'}:{place['HostPort']}" for place in places)  # noqa: S104
+    told = ", ".join(_told(place["HostIp"], place["HostPort"]) for place in places)
     values["places"] = told
     if not places:
         return failed(Text("docker.not_published", values), wanted, "not-published")
@@ -105,10 +105,11 @@ async def restarted(world: World, *, container: str, times: int = 1) -> Finding:
     if found is None:
         return failed(none(container), wanted, "missing")
     policy = found.attrs["HostConfig"]["RestartPolicy"].get("Name") or "no"
+    if policy == "no":
+        return failed(Text("docker.no_policy", {"name": container}), wanted, "no-policy")
+    await until(found, lambda: found.attrs["RestartCount"] >= times)  # its process may have ended this very moment
     count = int(found.attrs["RestartCount"])
     values: dict[str, str | int] = {"name": container, "policy": policy, "count": count}
-    if policy == "no":
-        return failed(Text("docker.no_policy", values), wanted, "no-policy")
     if count < times:
         return failed(Text("docker.restarts", values), wanted, "not-restarted", count=count)
     return passed(Text("docker.restarts", values), wanted, count=count)
@@ -130,16 +131,14 @@ async def built_on(world: World, *, image: str, base: str) -> Finding:
     return passed(Text("docker.built", {"image": image, "own": own}), wanted, layers=own)
 
 
-async def _dies(container: Container) -> bool:
-    """A container of a restart policy ends again at once."""
-    from requests.exceptions import ConnectionError as Unanswered
-    from requests.exceptions import Timeout
-
-    try:
-        await asyncio.to_thread(container.wait, timeout=STAYS_UP_S)
-    except (Unanswered, Timeout):
-        return False
-    return True
+async def _stays_up(container: Container) -> bool:
+    """It runs, and does not end again at once; looks on for a moment where it was started just now."""
+    await until(container, lambda: state(container)["Status"] != "restarting")
+    before = container.attrs["RestartCount"]
+    await until(container, lambda: not runs(container), STAYS_UP_S - age(container))
+    if container.attrs["RestartCount"] > before:  # it ended while nobody looked; wait for the next time, to see how
+        await until(container, lambda: not runs(container))
+    return runs(container)
 
 
 async def _image(world: World, name: str) -> Image | None:
@@ -161,6 +160,11 @@ def _ended(client: Any, image: str, since: float) -> list[int]:
     filters = {"type": "container", "event": "die", "image": image}
     events = client.events(since=int(since), until=int(time.time()) + 1, filters=filters, decode=True)
     return [int(event["Actor"]["Attributes"].get("exitCode", -1)) for event in events]
+
+
+def _told(address: str, port: str) -> str:
+    """As in a URL; Docker leaves the address empty where it means all of them."""
+    return f"[{address}]:{port}" if ":" in address else f"{address or '0.0.0.0'}:{port}"  # noqa: S104
 
 
 def _is_loopback(address: str) -> bool:

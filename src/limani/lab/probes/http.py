@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import httpx2
 
 from limani.lab.probes import probe
-from limani.lab.probes._docker import find, inside, none, runs, state
+from limani.lab.probes._docker import age, find, inside, none, runs, state, until
 from limani.lab.record import Finding, Text, failed, passed
 from limani.lab.world import World
 
@@ -68,10 +67,10 @@ async def _get(client: httpx2.AsyncClient, url: str, patience: float) -> httpx2.
 async def _patience(world: World, name: str | None) -> float:
     """How long the program in a container that was started just now may still take to listen."""
     container = await find(world, name) if name else None
-    if container is None or not runs(container):
+    if container is None:
         return 0
-    began = datetime.fromisoformat(state(container)["StartedAt"][:19]).replace(tzinfo=UTC)
-    return max(0.0, YOUNG_S - (datetime.now(UTC) - began).total_seconds())
+    await until(container, lambda: state(container)["Status"] != "restarting")
+    return max(0.0, YOUNG_S - age(container)) if runs(container) else 0
 
 
 async def _unanswered(world: World, url: str, error: httpx2.TransportError, wanted: Text, name: str | None) -> Finding:
