@@ -46,7 +46,7 @@ def address() -> str:
 
 def _why(where: str) -> HostUnsuitable:
     """Why nobody answers there: on a Unix socket that is found out by knocking."""
-    problem = _knock(Path(where.removeprefix("unix://"))) if where.startswith("unix://") else None
+    problem = knock(Path(where.removeprefix("unix://"))) if where.startswith("unix://") else None
     return problem or HostUnsuitable(
         f"Docker at {where} does not answer.",
         hint="Look whether it runs (its log: journalctl -u docker), or set DOCKER_HOST to one that does.",
@@ -54,7 +54,8 @@ def _why(where: str) -> HostUnsuitable:
     )
 
 
-def _knock(path: Path) -> HostUnsuitable | None:
+def knock(path: Path) -> HostUnsuitable | None:
+    """Why nobody answers behind a Unix socket; None if somebody does."""
     start = "Start it (sudo systemctl start docker), or set DOCKER_HOST to one that runs."
     try:
         if not stat.S_ISSOCK(path.stat().st_mode):

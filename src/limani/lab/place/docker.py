@@ -56,9 +56,8 @@ def docker_up(home: Path, wanted: str | None, say: Say) -> DockerPlace:
     """The lab's daemon, started if it is its own; chosen once and then kept until ``docker_down``.
 
     ``wanted``: a DOCKER_HOST, or one of the kinds own, machine and node, that must be used. Else it is that of the
-    environment, or that of the docker command's context, or one of the lab's own (as root). Raises HostUnsuitable
-    saying why none can be had, RuntimeUnavailable where the wanted one does not answer, BadInput where another is in
-    use.
+    environment, or that of the docker command's context, or one of the lab's own (as root). Raises HostUnsuitable or
+    RuntimeUnavailable saying why none can be had or the wanted one cannot be used, BadInput where another is in use.
     """
     record = homes.load(_file(home), _Record)
     if record is None:
@@ -86,7 +85,7 @@ def docker_status(home: Path) -> DockerPlace | None:
 def docker_down(home: Path) -> None:
     """End the lab's own daemon with all it holds; from another daemon remove the images the lab brought.
 
-    Images in use by containers stay. Raises RuntimeUnavailable where that daemon does not answer.
+    Images in use by containers stay. Raises as ``client`` where that daemon does not answer.
     """
     record = homes.load(_file(home), _Record)
     if (home / "id").exists() and os.geteuid() == 0:
@@ -127,10 +126,12 @@ def load_docker(place: DockerPlace, images: Sequence[str]) -> None:
 
 @contextlib.contextmanager
 def client(host: str) -> Iterator[DockerClient]:
-    """A client of the daemon at a DOCKER_HOST. Raises RuntimeUnavailable if it does not answer."""
+    """A client of the daemon at a DOCKER_HOST. Raises HostUnsuitable or RuntimeUnavailable if it does not answer."""
     from docker import DockerClient
     from docker.errors import DockerException
 
+    if host.startswith("unix://") and (problem := hosted.knock(Path(host.removeprefix("unix://")))):
+        raise problem
     try:
         opened = DockerClient(base_url=host, timeout=TIMEOUT_S)
         opened.ping()
