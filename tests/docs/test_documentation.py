@@ -29,7 +29,7 @@ def commands(text: str) -> list[list[str]]:
     """Every command shown after a prompt or in backquotes, split into words, without sudo and the like."""
     found = []
     for line in [*SYNOPSIS.findall(text), *INLINE.findall(text)]:
-        for part in re.split(r"&&|;|\||\$\(|\)", line):
+        for part in re.split(r'&&|;|\||"?\$\(|\)"?', line):
             words = shlex.split(part, comments=True)
             while words and (words[0] in ("sudo", "-E", "export") or "=" in words[0]):
                 words = words[1:]
