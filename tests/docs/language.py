@@ -154,6 +154,13 @@ def polite(text: str) -> Iterator[Finding]:
             yield found.start(), f"{found[0]}: polite plural"
 
 
+def final_nu(text: str) -> Iterator[Finding]:
+    """The feminine article and μην keep their ν before a vowel, κ, π, τ, ξ, ψ, μπ, ντ, γκ."""
+    stops = "αεηιουωάέήίόύώκπτξψ"
+    for found in re.finditer(rf"(?i)\b(?:τη|στη|μη)\s+(?:[{stops}]|μπ|ντ|γκ)\w*", text):
+        yield found.start(), f"{found[0]}: final ν"
+
+
 def twice(text: str) -> Iterator[Finding]:
     """No word twice in a row."""
     for found in re.finditer(r"\b([^\W\d_]{2,}) \1\b", text):
@@ -177,5 +184,5 @@ def greek_quotes(text: str) -> Iterator[Finding]:
 COMMON: tuple[Rule, ...] = (nfc, one_script, twice, spaces)
 RULES: dict[str, tuple[Rule, ...]] = {
     "en": (*COMMON, greek_quotes),
-    "el": (*COMMON, disguised, glossary, plural_s, quotes, sigma, tonos, decimals, marks, polite),
+    "el": (*COMMON, disguised, glossary, plural_s, quotes, sigma, tonos, decimals, marks, polite, final_nu),
 }
