@@ -53,16 +53,7 @@ def stage(folder: Path) -> None:
     shutil.copytree(ROOT / "docs" / "assets", folder / "assets")
     (folder / "assets" / "mermaid.min.js").write_bytes(npm.file(npm.MERMAID, "dist/mermaid.min.js"))
     for lang in LANGUAGES:
-        (folder / "assets" / f"words-{lang}.json").write_text(json.dumps(words(lang), ensure_ascii=False))
-
-
-def words(lang: str) -> dict[str, list[str]]:
-    """For the search box: what somebody may type, and what the pages say instead."""
-    found: dict[str, list[str]] = {}
-    for term, others in glossary.synonyms(lang).items():
-        for other in others:
-            found.setdefault(other, []).append(term)
-    return found
+        (folder / "assets" / f"words-{lang}.json").write_text(json.dumps(glossary.synonyms(lang), ensure_ascii=False))
 
 
 def render(folder: Path, target: Path) -> bool:
@@ -97,7 +88,10 @@ def navigation(nav: Any, made: Collection[str]) -> Any:
 def index(target: Path) -> None:
     """Index the pages for the search, one index for each language."""
     options = ["--site", str(target), "--root-selector", "article.md-content__inner", "--quiet"]
-    subprocess.run([sys.executable, "-m", "pagefind", *options, "--exclude-selectors", ".headerlink"], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "pagefind", *options, "--exclude-selectors", ".headerlink", "--include-characters", "_"],
+        check=True,
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001 (Greek letters that look like Latin ones; tests/docs/language.py looks after them)
 """The glossary: one list of words (``glossary.yml``) for the pages, the tooltips, the search and the linter."""
 
 from __future__ import annotations

@@ -4,8 +4,9 @@ const dialog = document.getElementById("finder")
 const input = document.getElementById("finder-words")
 const list = document.getElementById("finder-results")
 const status = document.getElementById("finder-status")
-const SHOWN = 12
-let pagefind, same, asked = 0
+const LOOKED_AT = 40
+const SHOWN = 15
+let pagefind, same, loading, asked = 0
 
 // Accents and the two shapes of sigma do not matter.
 const fold = (text) => text.toLowerCase().normalize("NFD").replace(/\p{M}/gu, "").replace(/ς/g, "σ")
@@ -18,13 +19,18 @@ function akin(a, b) {
   return shared >= Math.max(3, Math.max(a.length, b.length) - 3) || a === b
 }
 
-async function load() {
-  if (pagefind) return
-  pagefind = await import(new URL(dialog.dataset.index, document.baseURI))
-  await pagefind.options({ excerptLength: 24 })
-  same = Object.entries(await (await fetch(new URL(dialog.dataset.words, document.baseURI))).json())
-    .map(([typed, terms]) => [split(typed), terms])
+async function fetched() {
+  const [module, words] = await Promise.all([
+    import(new URL(dialog.dataset.index, document.baseURI)),
+    fetch(new URL(dialog.dataset.words, document.baseURI)).then((answer) => answer.json()),
+  ])
+  await module.options({ excerptLength: 24 })
+  same = Object.entries(words).map(([typed, terms]) => [split(typed), terms])
+  pagefind = module
 }
+
+// Once, when the box first opens.
+const load = () => (loading ??= fetched())
 
 // The words typed, and for every synonym among them the same with the term the pages use.
 function variants(typed) {
@@ -46,16 +52,18 @@ function answers(data, typed) {
   return split(typed).every((word) => text.some((other) => other.startsWith(word) || akin(word, other)))
 }
 
+// The words as typed first, then what the glossary says they mean; prose before the reference.
 async function find(typed) {
   const found = new Map()
-  for (const words of variants(typed)) {
+  for (const [turn, words] of variants(typed).entries()) {
     const { results } = await pagefind.search(words)
-    for (const result of results.slice(0, SHOWN)) {
-      const data = await result.data()
-      if (answers(data, words) && !found.has(data.url)) found.set(data.url, { data, score: result.score })
+    const pages = await Promise.all(results.slice(0, LOOKED_AT).map((result) => result.data()))
+    for (const [place, data] of pages.entries()) {
+      if (!answers(data, words) || found.has(data.url)) continue
+      found.set(data.url, { data, rank: turn * 2 + Number(data.url.includes("/reference/")), place })
     }
   }
-  return [...found.values()].sort((a, b) => b.score - a.score).slice(0, SHOWN).map(({ data }) => data)
+  return [...found.values()].sort((a, b) => a.rank - b.rank || a.place - b.place).slice(0, SHOWN).map(({ data }) => data)
 }
 
 function item(data) {
@@ -75,31 +83,48 @@ function item(data) {
   return entry
 }
 
+// Pagefind remembers a fetch that failed (a laptop that woke up, another network); then it has to begin anew.
+async function answered(typed) {
+  try {
+    await load()
+    return await find(typed)
+  } catch {
+    await pagefind?.destroy()
+    loading = undefined
+    await load()
+    return await find(typed)
+  }
+}
+
+function said(found) {
+  if (found.length === 0) return dialog.dataset.none
+  return found.length === 1 ? dialog.dataset.one : dialog.dataset.many.replace("#", found.length)
+}
+
 async function search() {
   const turn = ++asked
   const typed = input.value.trim()
   let found = []
-  let said = dialog.dataset.hint
+  let told = dialog.dataset.hint
   if (typed.length > 1) {
     try {
-      await load()
-      found = await find(typed)
-      said = found.length === 0 ? dialog.dataset.none
-        : found.length === 1 ? dialog.dataset.one : dialog.dataset.many.replace("#", found.length)
-    } catch {
-      said = dialog.dataset.failed
+      found = await answered(typed)
+      told = said(found)
+    } catch (error) {
+      console.error(error)
+      told = dialog.dataset.failed
     }
   }
   if (turn !== asked) return // somebody typed on
   list.replaceChildren(...found.map(item))
-  status.textContent = said
+  status.textContent = told
   dialog.dataset.answered = typed
 }
 
 function open() {
   dialog.showModal()
   input.select()
-  load().catch(() => { status.textContent = dialog.dataset.failed })
+  load().catch(() => { loading = undefined })
 }
 
 function move(event) {

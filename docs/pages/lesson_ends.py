@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from docs.pages.lesson_values import filled
+from docs.pages.lesson_values import filled, said
 from docs.pages.markup import fence
 from docs.texts import text
 from limani.lab.lesson import Check, Lesson
@@ -15,12 +15,12 @@ def checks(lang: str, lesson: Lesson) -> Iterator[str]:
     yield f"## {text(lang, 'lessons.checks')} {{#checks}}\n"
     yield text(lang, "lessons.checks-intro") + "\n"
     for check in lesson.checks:
-        said = lesson.texts[lang].checks[check.id]
-        yield f"### {filled(lesson, said.title)} {{#check-{check.id}}}\n"
-        yield filled(lesson, said.why) + "\n"
-        for number, hint in enumerate(said.hints, 1):
-            yield details(text(lang, "lessons.hint", number=number), filled(lesson, hint))
-        yield from solution(lang, lesson, check, len(said.hints) + 1)
+        texts = lesson.texts[lang].checks[check.id]
+        yield f"### {said(lesson, texts.title)} {{#check-{check.id}}}\n"
+        yield said(lesson, texts.why) + "\n"
+        for number, hint in enumerate(texts.hints, 1):
+            yield details(text(lang, "lessons.hint", number=number), said(lesson, hint))
+        yield from solution(lang, lesson, check, len(texts.hints) + 1)
 
 
 def solution(lang: str, lesson: Lesson, check: Check, number: int) -> Iterator[str]:
@@ -35,15 +35,14 @@ def breaks(lang: str, lesson: Lesson) -> Iterator[str]:
     """Every fault: the symptom, and closed up what it was and how it is mended."""
     if not lesson.breaks:
         return
-    texts = lesson.texts[lang]
     yield f"## {text(lang, 'lessons.breaks')} {{#breaks}}\n"
     yield text(lang, "lessons.breaks-intro") + "\n"
     for broken in lesson.breaks:
-        said = texts.breaks[broken.id]
-        yield f"### {filled(lesson, said.title)} {{#break-{broken.id}}}\n"
-        yield filled(lesson, said.story) + "\n"
+        texts = lesson.texts[lang].breaks[broken.id]
+        yield f"### {said(lesson, texts.title)} {{#break-{broken.id}}}\n"
+        yield said(lesson, texts.story) + "\n"
         fix = "\n".join(filled(lesson, command) for command in broken.fix)
-        why = filled(lesson, texts.causes[broken.id].why)
+        why = said(lesson, lesson.texts[lang].causes[broken.id].why)
         yield details(text(lang, "lessons.cause"), f"{why}\n\n{fence('sh', fix)}")
 
 

@@ -1,20 +1,21 @@
-"""The values of a lesson as its page shows them."""
+"""The values of a lesson as its page shows them: those of the captured outputs."""
 
 from __future__ import annotations
 
 import re
 
+from limani.lab import actions, page
 from limani.lab.lesson import Lesson
 
+BRACES = re.compile(r"(?<!\{)\{([a-z][a-z0-9_]*)\}(?!\})")
 
-def filled(lesson: Lesson, said: str) -> str:
-    """Texts and commands with the values a reader of the page would have: names are real, what is random is not."""
-    known = {
-        "namespace": lesson.id,
-        "address": "127.0.0.1",
-        "workspace": f"~/.local/state/limani/lab/work/{lesson.id}",
-        **{name: name.upper() for name in lesson.values},
-    }
-    for name, value in known.items():
-        said = re.sub(rf"\{{\{{\s*{name}\s*\}}\}}|\{{{name}\}}", value, said)
-    return said.strip()
+
+def filled(lesson: Lesson, text: str) -> str:
+    """A command, a file or the text of a page with its ``{{ values }}``."""
+    return actions.fill(text, page.example_values(lesson))
+
+
+def said(lesson: Lesson, text: str) -> str:
+    """A text of ``en.yml`` or ``el.yml``, where values stand in single braces."""
+    values = page.example_values(lesson)
+    return BRACES.sub(lambda found: values.get(found[1], found[0]), filled(lesson, text)).strip()

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from docs.pages import lesson_ends
-from docs.pages.lesson_values import filled
+from docs.pages.lesson_values import filled, said
 from docs.pages.markup import cell, fence
 from docs.texts import text
 from limani.lab import library
+from limani.lab import page as lab_page
 from limani.lab.lesson import Lesson, Outputs, Step
 
 FENCE = re.compile(r"^```(step|file)\n(.*?)\n```$", re.MULTILINE | re.DOTALL)
@@ -43,11 +43,11 @@ def index(lang: str) -> str:
     lines = [f"# {text(lang, 'lessons.title')} {{#lessons}}\n", text(lang, "lessons.intro") + "\n"]
     lines += [f"| {' | '.join(head)} |", "|---|---|---|---|---|"]
     for lesson in all_lessons():
-        said = lesson.texts[lang]
+        texts = lesson.texts[lang]
         cells = [
             str(lesson.number),
-            f"[{cell(said.title)}]({lesson.id}.md)",
-            cell(filled(lesson, said.goal)),
+            f"[{cell(texts.title)}]({lesson.id}.md)",
+            cell(said(lesson, texts.goal)),
             str(lesson.minutes),
             needs(lang, lesson),
         ]
@@ -63,7 +63,7 @@ def needs(lang: str, lesson: Lesson) -> str:
 def page(lang: str, lesson: Lesson) -> str:
     """A lesson: what it is, its text with commands and outputs, its checks, faults and playbooks."""
     outputs = library.outputs(lesson.folder)
-    said = lesson.texts[lang]
+    texts = lesson.texts[lang]
     facts = text(
         lang,
         "lessons.facts",
@@ -71,11 +71,14 @@ def page(lang: str, lesson: Lesson) -> str:
         minutes=lesson.minutes,
         needs=needs(lang, lesson),
     )
-    body = FENCE.sub(lambda found: rendered(lang, lesson, outputs, found[1], found[2].strip()), lesson.markdown(lang))
+    if wrong := lab_page.problems(lesson, lang):
+        raise PageNotPossible("\n".join(wrong))
+    markdown = filled(lesson, lesson.markdown(lang))
+    body = FENCE.sub(lambda found: rendered(lang, lesson, outputs, found[1], found[2].strip()), markdown)
     parts = [
-        f"# {said.title} {{#{lesson.id}}}\n",
+        f"# {texts.title} {{#{lesson.id}}}\n",
         f"{facts}\n{{ .lesson-facts }}\n",
-        filled(lesson, said.goal) + "\n",
+        said(lesson, texts.goal) + "\n",
         text(lang, "lessons.begin", id=lesson.id) + "\n",
         captured(lang, outputs),
         body.strip() + "\n",
@@ -91,27 +94,17 @@ def captured(lang: str, outputs: Outputs | None) -> str:
     if outputs is None:
         return ""
     versions = ", ".join(f"{name} {version}" for name, version in outputs.versions.items())
-    said = text(lang, "lessons.captured", date=outputs.date, versions=versions)
-    return f"{said}\n{{ .lesson-facts }}\n"
+    origin = text(lang, "lessons.captured", date=outputs.date, versions=versions)
+    return f"{origin}\n{{ .lesson-facts }}\n"
 
 
 def rendered(lang: str, lesson: Lesson, outputs: Outputs | None, kind: str, body: str) -> str:
     """A fence of the lesson as Markdown any renderer understands."""
     if kind == "file":
-        return shown_file(lesson, body)
-    try:
-        step = lesson.step(body)
-    except KeyError:
-        raise PageNotPossible(f"{lesson.folder.name}/{lang}.md shows the step {body!r}; there is none.") from None
-    return "\n".join(shown_step(lang, lesson, outputs, step))
-
-
-def shown_file(lesson: Lesson, name: str) -> str:
-    """A file of the lesson with its name above it."""
-    path = lesson.folder / "files" / name
-    if not path.is_file():
-        raise PageNotPossible(f"{lesson.folder.name} shows the file {name!r}; there is none in its folder files.")
-    return fence(language_of(path), path.read_text(encoding="utf-8"), title=name)
+        content = lab_page.file(lesson, body, lab_page.example_values(lesson))
+        name = body.removesuffix(".j2")
+        return fence(language_of(Path(name)), content, title=name)
+    return "\n".join(shown_step(lang, lesson, outputs, lesson.step(body)))
 
 
 def language_of(path: Path) -> str:
@@ -124,7 +117,7 @@ def language_of(path: Path) -> str:
 def shown_step(lang: str, lesson: Lesson, outputs: Outputs | None, step: Step) -> Iterator[str]:
     """The command, and below it what it printed when it was last run. Refuses a command nobody has run as it is."""
     capture = outputs.steps.get(step.id) if outputs else None
-    if capture is None or capture.command_sha256 != hashlib.sha256(step.run.encode()).hexdigest():
+    if capture is None or capture.command_sha256 != lab_page.digest(step.run):
         raise PageNotPossible(
             f"{lesson.folder.name} shows the step {step.id!r}, but its command has not been run since it was written. "
             f"Run python -m tests.lab.capture {lesson.id}."

@@ -99,8 +99,8 @@ def role(lang: str, name: str) -> str:
 
 def opening(lang: str, kind: str, name: str, description: Any) -> Iterator[str]:
     """Title and description."""
-    yield f"# {COLLECTION}.{name} {{#{name.replace('_', '-')}}}\n"
-    yield text(lang, f"collection.this-{kind}") + "\n"
+    yield f"# {name} {{#{name.replace('_', '-')}}}\n"
+    yield text(lang, f"collection.this-{kind}", name=f"`{COLLECTION}.{name}`") + "\n"
     yield english_block(lang, paragraphs(description, kind, name)) + "\n"
 
 

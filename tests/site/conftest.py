@@ -1,21 +1,19 @@
-"""The site, built once and served on the loopback interface; one browser for all tests."""
+"""The site, built once; one browser for all tests, whose requests are answered from the built files."""
 
 from __future__ import annotations
 
-import functools
-import http.server
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from docs import npm
 from tests.site import browser as chromium
+from tests.site.visitor import Visitor
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -32,27 +30,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-class Handler(http.server.SimpleHTTPRequestHandler):
-    """Serves files without a word."""
-
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_: Any) -> None:
-        """Nothing to tell."""
-
-
-@pytest.fixture(scope="session")
-def address(site: Path) -> Iterator[str]:
-    """Where the site is served."""
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(site))) as server:
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
-
-
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """One Chromium for the whole run."""
@@ -62,13 +39,18 @@ def browser() -> Iterator[Browser]:
         found.close()
 
 
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """axe-core, as a script for a page."""
+    return npm.file(npm.AXE, "axe.min.js").decode()
+
+
 @pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
+def page(browser: Browser, site: Path) -> Iterator[Page]:
     """A fresh tab with its own storage."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    context.set_default_timeout(10_000)
-    yield context.new_page()
-    context.close()
+    visitor = Visitor(browser, site)
+    yield visitor.page
+    visitor.close()
 
 
 def paths(site: Path) -> list[str]:
