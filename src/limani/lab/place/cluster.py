@@ -25,7 +25,7 @@ from limani.cluster.command import run
 from limani.cluster.hosted import base as hosted
 from limani.cluster.hosted.base import HostedBackend
 from limani.cluster.native.cluster import NativeCluster
-from limani.errors import BadInput, ClusterUnknown, HostUnsuitable, KubeError, KubeUnreachable, NotTheLab
+from limani.errors import BadInput, ClusterUnknown, KubeError, KubeUnreachable, LimaniError, NotTheLab
 from limani.kube.session import KubeSession
 from limani.lab import bundle
 from limani.lab.own_kube import write_kubeconfig
@@ -171,10 +171,9 @@ def _chosen(home: Path, backend: str | None, named: str | None) -> _Record:
     if named is None:
         return _Record(f"lab-{homes.identity(home)}", backend or NATIVE, made=True)
     for kind in (backend,) if backend else BACKENDS:
-        with contextlib.suppress(HostUnsuitable):  # nobody has kind or minikube here
-            if named not in _backend(kind).names():
-                continue
-            return _Record(named, kind, made=False)
+        with contextlib.suppress(*(() if backend else (LimaniError,))):  # kind or minikube cannot be used here
+            if named in _backend(kind).names():
+                return _Record(named, kind, made=False)
     raise ClusterUnknown(
         f"There is no cluster {named!r} for the lab to use.",
         hint="limani cluster list shows what exists; without a name the lab makes one.",

@@ -12,9 +12,11 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from limani.cluster.native.processes import await_ends
 from limani.errors import CommandFailed, TimedOut
 
 START_TIMEOUT_S = 60.0
+_END_S = 10.0
 _START = 'setsid "$@" >"$0" 2>&1 & echo $!'
 """The shell ends at once, so the daemon is nobody's child and no one has to wait for its end."""
 
@@ -37,29 +39,29 @@ def start_daemon(command: Sequence[str], folder: Path, *, environment: Mapping[s
         )
         pid = int(started.stdout)
         try:
-            _await(pid, ready, log)
+            end = os.pidfd_open(pid)
+        except ProcessLookupError:
+            raise _ended(log) from None
+        try:
+            _await(end, ready, log)
         except BaseException:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+                signal.pidfd_send_signal(end, signal.SIGKILL)
+            await_ends([end], _END_S)
             raise
+        finally:
+            os.close(end)
     return pid
 
 
-def _await(pid: int, ready: socket.socket, log: Path) -> None:
-    try:
-        end = os.pidfd_open(pid)
-    except ProcessLookupError:
-        raise _ended(log) from None
-    try:
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while (left := deadline - time.monotonic()) > 0:
-            readable, _, _ = select.select([ready.fileno(), end], [], [], left)
-            if ready.fileno() in readable and b"READY=1" in ready.recv(4096):
-                return
-            if end in readable:
-                raise _ended(log)
-    finally:
-        os.close(end)
+def _await(end: int, ready: socket.socket, log: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while (left := deadline - time.monotonic()) > 0:
+        readable, _, _ = select.select([ready.fileno(), end], [], [], left)
+        if ready.fileno() in readable and b"READY=1" in ready.recv(4096):
+            return
+        if end in readable:
+            raise _ended(log)
     raise TimedOut(f"The daemon did not serve within {START_TIMEOUT_S:g} s: {_tail(log)}")
 
 
