@@ -33,7 +33,9 @@ git:git:copies of the collection
 make:make:this repository's commands"
 test_commands="
 docker-registry:docker-registry:a registry to test against
-dockerd:docker.io:a Docker daemon to test against"
+dockerd:docker.io:a Docker daemon to test against
+npm:npm:libraries of the site
+hunspell:hunspell:spelling of the documentation"
 lab_commands="
 ip:iproute2:the network of containers
 mount:mount:file systems of containers
@@ -95,6 +97,21 @@ apt_install() {
     apt-get -qq -y -o DPkg::Lock::Timeout=300 install --no-install-recommends "$@"
 }
 
+# What tests need that is not told by the name of one command.
+test_packages() {
+    local lang
+    command -v chromium chromium-browser google-chrome >/dev/null || {
+        missing+=("Chromium (the site's tests drive it): package chromium")
+        wanted+=(chromium)
+    }
+    for lang in el:el_GR en-us:en_US; do
+        [ -e "/usr/share/hunspell/${lang#*:}.dic" ] || {
+            missing+=("dictionary ${lang#*:} (spelling of the documentation): package hunspell-${lang%:*}")
+            wanted+=("hunspell-${lang%:*}")
+        }
+    done
+}
+
 system_packages() {
     local missing=() wanted=() line command package why
     while IFS=: read -r command package why; do
@@ -107,6 +124,7 @@ system_packages() {
         missing+=("Debian's archive keys (images from Debian packages): package debian-archive-keyring")
         wanted+=(debian-archive-keyring)
     }
+    [ "$wanted_for" = --tests ] && test_packages
     [ ${#missing[@]} = 0 ] && return
     if can_install; then
         say "Installing: ${wanted[*]}"
