@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from docs.pages.markup import english
-from docs.texts import text
+from docs.texts import catalogue, text
 
 ENGLISH = Path(__file__).resolve().parents[1] / "en" / "benchmarks.md"
 MEASURED = re.compile(r"^Measured on (\S+) with Limani (\S+) on (.*)\.$", re.MULTILINE)
@@ -42,7 +42,29 @@ def table(source: str) -> list[str]:
 
 
 def row(lang: str, line: str) -> str:
-    """A row with its verdict translated and the rest marked as English."""
+    """A row in a language; its note, and a name nobody has translated, are marked as English."""
     name, value, limit, verdict, note = (part.strip() for part in line.strip("|").split("|"))
-    shown = [english(lang, name), english(lang, value), english(lang, limit)]
-    return f"| {' | '.join([*shown, text(lang, 'benchmarks.' + WORDS[verdict]), english(lang, note)])} |"
+    shown = [named(lang, name), figure(value), figure(bound(lang, limit)), text(lang, "benchmarks." + WORDS[verdict])]
+    return f"| {' | '.join([*shown, english(lang, note)])} |"
+
+
+def named(lang: str, name: str) -> str:
+    """What was measured, in a language; the numbers of the English name take their places in the other."""
+    for key, texts in catalogue().items():
+        if key.startswith("benchmarks.row."):
+            pattern = re.escape(texts["en"]).replace(re.escape("{n}"), r"([\d.]+)")
+            if found := re.fullmatch(pattern, name):
+                return texts[lang].replace("{n}", "{}").format(*found.groups())
+    return english(lang, name)
+
+
+def bound(lang: str, limit: str) -> str:
+    """A limit in a language."""
+    for key in ("at-most", "at-least"):
+        limit = limit.replace(text("en", f"benchmarks.{key}"), text(lang, f"benchmarks.{key}"))
+    return limit
+
+
+def figure(value: str) -> str:
+    """A number as Greek writes it: a comma before the decimals; ``x`` means times."""
+    return re.sub(r"(\d)\.(\d)", r"\1,\2", value).replace(" x", "×").replace(" bytes", " byte")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from docs import translations
+from docs.pages import benchmarks
 from tests.docs.prose import FRONT, ROOT, inline
 
 EN, EL = ROOT / "docs/en", ROOT / "docs/el"
@@ -55,6 +56,17 @@ def test_no_translation_is_stale() -> None:
     """Each English page has a Greek one that was looked at since the English one last changed, and the reverse."""
     behind = {name: why for name, why in translations.stale().items() if name not in MADE}
     assert behind == {}, "bring the Greek page up to date, then: python -m docs.translations --stamp docs/el/PAGE"
+
+
+def test_every_measurement_has_a_greek_name() -> None:
+    """No row of the Greek measurements is named in English, and its figures are the English page's."""
+    rows = benchmarks.table(benchmarks.ENGLISH.read_text(encoding="utf-8"))
+    assert rows
+    for line in rows:
+        name, value, *_ = (part.strip() for part in line.strip("|").split("|"))
+        assert 'lang="en"' not in benchmarks.named("el", name), f"docs/texts.yml has no benchmarks.row for {name!r}"
+        assert figures(benchmarks.named("el", name)) == figures(name)
+        assert figures(benchmarks.figure(value)) == figures(value)
 
 
 def test_every_heading_has_an_id_of_its_own() -> None:
