@@ -35,7 +35,7 @@ async def running(world: World, *, container: str, image: str | None = None) -> 
     if image:
         now = await _image(world, image)
         if now is None or now.id != found.attrs["Image"]:
-            older = found.attrs["Config"]["Image"] == image
+            older = _with_tag(found.attrs["Config"]["Image"]) == _with_tag(image)
             text = Text(
                 "docker.older_build" if older else "docker.other_image",
                 {"name": container, "image": found.attrs["Config"]["Image"]},
@@ -149,6 +149,10 @@ async def _image(world: World, name: str) -> Image | None:
         return await asyncio.to_thread(client.images.get, name)
     except ImageNotFound:
         return None
+
+
+def _with_tag(name: str) -> str:
+    return name if ":" in name.rpartition("/")[2] else f"{name}:latest"
 
 
 def _layers(image: Image) -> list[str]:
