@@ -344,7 +344,7 @@ class ForeignObjects(LimaniError):
     """Objects that are not the lab's have names a lesson uses; nothing was changed."""
 
     code, status = "foreign_objects", 409
-    default_hint = "Rename or remove them yourself, or give the lesson a daemon of its own: --docker own."
+    default_hint = "Rename or remove them yourself; or, after limani lab down, name another daemon with --docker."
 
 
 class LabPageIncomplete(LimaniError):

@@ -28,8 +28,8 @@ from limani.lab.world import World
 
 HEAD = """\
 # Written by python -m tests.lab.capture: what the steps printed when they were run. Do not edit.
-# Replaced: the lesson's random values ({values}), the folder of the lab (~/.local/state/limani/lab). Tabs are widened and blanks at the
-# ends of lines left out. All else is as it was printed.
+# Replaced: the lesson's random values ({values}), the folder of the lab (~/.local/state/limani/lab).
+# Tabs are widened and blanks at the ends of lines left out. All else is as it was printed.
 """
 
 

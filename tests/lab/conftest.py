@@ -115,6 +115,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         )
     checks = [second for story in _telling.stories for second in story.checks]
     resets = [second for story in _telling.stories for second in story.resets]
+    slowest = sorted(
+        ((s, f"{story.lesson.folder.name}:{c}") for story in _telling.stories for c, s in story.took.items())
+    )
+    terminalreporter.write_line("slowest: " + ", ".join(f"{name} {s:.0f} s" for s, name in slowest[:-8:-1]))
     terminalreporter.write_line(f"{'all':<20} check {p95(checks)}   reset {p95(resets)}")
 
 

@@ -40,6 +40,7 @@ class Story:
         self.collections = collections
         self.checks: list[float] = []
         self.resets: list[float] = []
+        self.took: dict[str, float] = {}
 
     async def check(self) -> list[Result]:
         """The checks' results, timed."""
@@ -238,7 +239,9 @@ async def tell(story: Story, wanted: dict[str, Proof], done: Callable[[str, Base
     for name, proof in wanted.items():
         if proof is nothing_left:
             continue
+        began = time.monotonic()
         error = await _proved(proof(story))
+        story.took[name] = time.monotonic() - began
         done(name, error)
     error = await _proved(_removed(story, before))
     if "nothing-left" in wanted:

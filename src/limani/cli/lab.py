@@ -87,7 +87,7 @@ def list_(**options: Any) -> None:
 @lab.command("start")
 @click.argument("lesson")
 @click.option("--backend", type=click.Choice(["native", "kind", "minikube"]), help="What the cluster is made with.")
-@click.option("--docker", help="Docker daemon: own, machine or node (default: the machine's if it has one).")
+@click.option("--docker", help="Docker daemon, as in DOCKER_HOST (default: the machine's, else one of the lab's own).")
 @_options
 def start(lesson: str, backend: str | None, docker: str | None, **options: Any) -> None:
     """Start a lesson (by its name or number) and make it the current one."""

@@ -59,6 +59,8 @@ class Lifecycle:
             if lesson.needs_cluster:
                 cluster = await self._cluster_up(backend, say)
             await self._clear(lesson, client, cluster)
+            if client and place:
+                await asyncio.to_thread(own_docker.refuse_foreign, client, lesson.owns, place.host)
             values = {name: secrets.token_hex(4) if v == RANDOM else v for name, v in lesson.values.items()}
             with self.store.change() as state:
                 state.lessons[lesson.id] = Attempt(values=values, started=time.time())
@@ -129,7 +131,6 @@ class Lifecycle:
     def _start_docker(self, lesson: Lesson, client: DockerClient, place: DockerPlace) -> None:
         from limani.lab.place.docker import load_docker
 
-        own_docker.refuse_foreign(client, lesson.owns, place.host)
         load_docker(place, lesson.images)
         before = own_docker.snapshot(client)
         with self.store.change() as state:

@@ -73,7 +73,8 @@ def plain(lesson: Lesson, lang: str, values: Mapping[str, str]) -> str:
 def example_values(lesson: Lesson) -> dict[str, str]:
     """Values for showing a lesson that is not started; the captured outputs have the same ones."""
     values = {name: EXAMPLE if kind == RANDOM else kind for name, kind in lesson.values.items()}
-    return {**values, "namespace": lesson.id, "workspace": f"~/.local/state/limani/lab/work/{lesson.id}", "address": "127.0.0.1"}
+    workspace = f"~/.local/state/limani/lab/work/{lesson.id}"
+    return {**values, "namespace": lesson.id, "workspace": workspace, "address": "127.0.0.1"}
 
 
 def digest(command: str) -> str:
