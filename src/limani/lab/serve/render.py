@@ -45,6 +45,7 @@ def render(markdown: str, step: Callable[[str], Command], file: Callable[[str], 
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     parser.core.ruler.push("heading_ids", _heading_ids)
     parser.core.ruler.push("scrolling", _scrolling)
+    parser.core.ruler.push("links", _links)
 
     def fence(_self: Any, tokens: Sequence[Token], index: int, _options: Any, _env: Any) -> str:
         kind, body = tokens[index].info.strip(), tokens[index].content
@@ -74,6 +75,15 @@ def _scrolling(state: StateCore) -> None:
     for token in state.tokens:
         if token.type == "table_open":
             token.attrSet("tabindex", "0")
+
+
+def _links(state: StateCore) -> None:
+    """A link to another server opens beside the lesson, which would lose its terminal otherwise."""
+    for inline in state.tokens:
+        for token in inline.children or []:
+            if token.type == "link_open" and "://" in str(token.attrGet("href")):
+                token.attrSet("target", "_blank")
+                token.attrSet("rel", "noopener noreferrer")
 
 
 def _code(text: str) -> str:

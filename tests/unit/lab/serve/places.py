@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +15,7 @@ from tornado.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
 
 from limani.lab import texts
 from limani.lab.serve.app import Room
+from limani.lab.serve.feed import Feed
 from limani.lab.serve.gate import HEADER
 from limani.lab.serve.render import Command, Words, render
 from limani.lab.serve.server import listen, serving
@@ -36,7 +37,7 @@ pod.yaml
 
 Write the file.
 """
-WORDS = Words("Type it", "Type into the terminal", "What it printed on {captured}", "exit code {code}", "File {path}")
+WORDS = Words("Type it", "Type it into the terminal", "What it printed on {captured}", "exit code {code}", "File {path}")
 
 
 @dataclass
@@ -79,7 +80,7 @@ class MemoryDesk:
     command: Sequence[str] = ("/bin/sh",)
     checks: int = 0
     environment: dict[str, str] = field(default_factory=lambda: dict(os.environ))
-    found: list[Coroutine[Any, Any, None]] = field(default_factory=list)
+    found: list[Callable[[Feed], Coroutine[Any, Any, None]]] = field(default_factory=list)
 
     def say(self, message: str, **values: Any) -> str:
         return texts.say(self.lang, message, **values)
@@ -93,8 +94,8 @@ class MemoryDesk:
     def shell(self) -> Shell:
         return Shell(self.command, self.environment, self.folder)
 
-    def sources(self, feed: Any) -> list[Coroutine[Any, Any, None]]:
-        return self.found
+    def sources(self, feed: Feed) -> list[Coroutine[Any, Any, None]]:
+        return [source(feed) for source in self.found]
 
     async def check(self) -> dict[str, Any]:
         self.checks += 1

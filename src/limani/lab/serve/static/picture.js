@@ -63,7 +63,7 @@ const LivePicture = (() => {
     }
     if (picture.docker === "ok") {
       const containers = picture.containers.map((one) => ({
-        name: one.name, state: state(one), tone: one.state === "running" ? "good" : "wait",
+        name: one.name, state: state(one), tone: one.state === "running" ? "good" : one.exit === 0 ? "thing" : "wait",
       }));
       made.push(["Docker", "good", [...containers, ...picture.images.map(imageBox)]]);
     }

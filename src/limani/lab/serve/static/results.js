@@ -13,16 +13,18 @@ const Results = (() => {
     return element;
   }
 
-  function detail(word, text, lang) {
-    return text ? [make("dt", {}, words[word]), make("dd", lang ? { lang } : {}, text)] : [];
+  function detail(word, text) {
+    return text ? [make("dt", {}, words[word]), make("dd", {}, text)] : [];
   }
 
-  /* A check that passes is one line; one that does not says all four things. */
+  /* A check that passes is one line, one that waits says for what; any other says all four things. */
+  const PARTS = { pass: [], blocked: ["wanted"], fail: ["found", "wanted", "why", "next"] };
+
   function item(result) {
     const head = make("p", { class: "verdict" }, make("strong", {}, words[result.status]), ": ", result.title);
     const made = make("li", { class: result.status, "data-check": result.id, "data-status": result.status }, head);
-    if (result.status !== "pass") {
-      const parts = ["found", "wanted", "why", "next"].flatMap((part) => detail(part, result[part]));
+    const parts = (PARTS[result.status] || PARTS.fail).flatMap((part) => detail(part, result[part]));
+    if (parts.length) {
       made.append(make("dl", {}, ...parts));
     }
     return made;

@@ -93,7 +93,11 @@ const Shell = (() => {
   terminal.loadAddon(fit);
   terminal.open(document.getElementById("screen"));
   terminal.textarea.setAttribute("aria-describedby", "keys");
-  terminal.onData((data) => send("stdin", data));
+  terminal.onData((data) => {
+    if (send("stdin", data) && state.dataset.state === "typed" && data === "\r") {
+      say("connected");
+    }
+  });
   terminal.attachCustomKeyEventHandler((event) => event.key !== "F6");
   dark.addEventListener("change", () => { terminal.options.theme = dark.matches ? DARK : LIGHT; });
   again.textContent = words.again;
