@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+import limani.errors
 from docs import translations
-from docs.pages import benchmarks
+from docs.pages import benchmarks, errors
 from tests.docs.prose import FRONT, ROOT, inline
 
 EN, EL = ROOT / "docs/en", ROOT / "docs/el"
@@ -67,6 +68,21 @@ def test_every_measurement_has_a_greek_name() -> None:
         assert 'lang="en"' not in benchmarks.named("el", name), f"docs/texts.yml has no benchmarks.row for {name!r}"
         assert figures(benchmarks.named("el", name)) == figures(name)
         assert figures(benchmarks.figure(value)) == figures(value)
+
+
+def test_every_error_is_in_greek() -> None:
+    """Each error has a Greek meaning and hint, made of the English ones it has now; none is left over."""
+    classes = errors.error_classes()
+    behind = {f"{error.code}: of {errors.source(error)}" for error in classes if errors.greek(error) is None}
+    assert behind == set(), "bring docs/errors.el.yml up to date"
+    assert set(errors.translations()) == {error.code for error in classes}
+    assert 'lang="en"' not in errors.page("el")
+
+
+def test_a_changed_error_is_english_in_greek(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Greek that no longer says what the English says is not shown; the English is, marked as such."""
+    monkeypatch.setattr(limani.errors.BadInput, "default_hint", "Something new.")
+    assert '<span lang="en">Something new.</span>' in errors.page("el")
 
 
 def test_every_heading_has_an_id_of_its_own() -> None:
