@@ -185,10 +185,14 @@ class Lifecycle:
 
     def environment(self, attempt: Attempt) -> Mapping[str, str]:
         """What a shell needs to work in the lesson."""
+        from limani.lab.place.cluster import cluster_status
+
         path = f"{self.home / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
         found = {"LIMANI_LAB_HOME": str(self.home), "PATH": path}
         if attempt.namespace:
             found["KUBECONFIG"] = str(self.kubeconfig)
+            if place := cluster_status(self.home):
+                found["LIMANI_CLUSTER"] = place.name  # what limani cluster means without --cluster
         if attempt.docker_host:
             found["DOCKER_HOST"] = attempt.docker_host
         return found
