@@ -36,7 +36,7 @@ async def pid_one(world: World, *, container: str, program: str) -> Finding:
     if line is None:
         return failed(Text("process.not_asked", {"name": container}), wanted, "not-running")
     words = [word for word in line.split("\0") if word]
-    values = {"name": container, "command": " ".join(words)[:120]}
+    values = {"name": container, "command": " ".join(words)[:80]}
     if found.attrs["HostConfig"].get("PidMode") == "host":
         return failed(Text("process.host_processes", values), wanted, "host-processes")
     if program in _programs(words):
