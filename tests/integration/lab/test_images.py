@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from images.lab import build
+from limani.lab import bundle
 from limani.lab.place.docker import DockerPlace
 from tests.integration.lab.daemons import docker
 
@@ -161,3 +163,13 @@ def test_images_share_a_layer(docker_place: DockerPlace) -> None:
     names = [f"{LAB}{name}" for name in ("shell:1", "hello:1", "web:1", "web:2", "client:1")]
     first = {docker(docker_place, "inspect", "--format", "{{index .RootFS.Layers 0}}", name) for name in names}
     assert len(first) == 1
+
+
+def test_the_same_bytes_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Built again from the packages, without what is kept of the last time, the archive has the same digest."""
+    first = bundle.sha256(build.build())
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    again = build.build()
+    assert again.is_relative_to(tmp_path)
+    assert bundle.sha256(again) == first
+    assert again.stat().st_size < 5_000_000

@@ -120,7 +120,8 @@ def load_docker(place: DockerPlace, images: Sequence[str]) -> None:
             raise RuntimeFailed(f"Docker at {place.host} did not load the lab's images: {error}.") from error
         record = homes.load(_file(place.home), _Record)
         if record:
-            record.loaded |= {image.reference: image.image_id for image in missing}
+            for image in missing:  # newer daemons call the manifest's digest the image's ID
+                record.loaded[image.reference] = _image_id(docker, image.reference) or image.image_id
             homes.save(_file(place.home), record)
 
 
