@@ -129,6 +129,37 @@ def test_messages_of_one_language(tmp_path: Path) -> None:
     assert len(messages(path)) == 5
 
 
+# The words of the glossary whose Greek a reader may not connect with the English of the commands.
+FIRST = {
+    "image": r"εικόν(?:α|ες|ας|ων)\b",
+    "tag": r"ετικέτ\w+ έκδοσης",
+    "label": r"ετικετών\b|ετικέτ(?:α|ες|ας)\b(?! έκδοσης)",
+    "layer": r"στρώμα\w*|στρωμάτ\w+",
+    "selector": r"επιλογ(?:έας|έα|είς)\b",
+    "port": r"θύρ(?:α|ες|ας)\b|θυρών",
+    "runtime": r"περιβάλλον\w* εκτέλεσης",
+    "event": r"συμβάν\w*",
+    "volume": r"τόμο\w+",
+    "rollout": r"σταδιακή\w* ενημέρωση",
+    "endpoint": r"τελικ\w+ σημεί\w+",
+    "node": r"κόμβ(?:ος|ου|ο|οι|ους|ων)\b",
+    "log": r"αρχεί\w+ καταγραφής",
+}
+
+
+def unexplained(text: str) -> list[str]:
+    """Words of ``FIRST`` a Greek page uses without saying the English one in brackets."""
+    used = {word for word, greek in FIRST.items() if re.search(greek, text)}
+    return sorted(word for word in used if not re.search(rf"\([^)]*\b{word}s?\b[^)]*\)", text))
+
+
+def test_a_page_says_the_english_word_once() -> None:
+    """A Greek page that uses a Greek term says the English one in brackets, for that is what commands print."""
+    pages = [passage for passage in passages("el") if passage.path.suffix == ".md"]
+    assert {passage.where(): missing for passage in pages if (missing := unexplained(passage.text))} == {}
+    assert unexplained("Οι ετικέτες (labels) μιας εικόνας") == ["image"]
+
+
 def test_glossary_is_sound() -> None:
     """Ids are unique; a word said to be Latin has no Greek beside its article, another has; meanings are sentences."""
     ids: dict[str, int] = defaultdict(int)
