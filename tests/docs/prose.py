@@ -16,7 +16,7 @@ PAGES = {
 }
 MESSAGES = {
     "en": ("labs/*/en.yml", "src/limani/lab/texts/en*.yml"),
-    "el": ("labs/*/el.yml", "src/limani/lab/texts/el*.yml", "docs/errors.el.yml"),
+    "el": ("labs/*/el.yml", "src/limani/lab/texts/el*.yml", "src/limani/errors.el.yml"),
 }
 SHARED = ("docs/glossary.yml", "docs/texts.yml")  # both languages in one file, told apart by the key
 

@@ -74,7 +74,7 @@ def test_every_error_is_in_greek() -> None:
     """Each error has a Greek meaning and hint, made of the English ones it has now; none is left over."""
     classes = errors.error_classes()
     behind = {f"{error.code}: of {errors.source(error)}" for error in classes if errors.greek(error) is None}
-    assert behind == set(), "bring docs/errors.el.yml up to date"
+    assert behind == set(), "bring src/limani/errors.el.yml up to date"
     assert set(errors.translations()) == {error.code for error in classes}
     assert 'lang="en"' not in errors.page("el")
 
