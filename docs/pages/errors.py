@@ -13,7 +13,7 @@ from docs.pages.markup import cell, english
 from docs.texts import text
 from limani import errors
 
-GREEK = Path(__file__).resolve().parents[1] / "errors.el.yml"
+GREEK = Path(errors.__file__).with_name("errors.el.yml")
 
 
 def page(lang: str) -> str:

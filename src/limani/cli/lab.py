@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Coroutine
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,6 +14,7 @@ import click
 
 from limani.cli import lab_output as show
 from limani.cli import output
+from limani.errors import LimaniError
 
 if TYPE_CHECKING:
     from limani.lab.lab import Lab
@@ -27,6 +29,14 @@ ELSEWHERE = {
 
 class LabGroup(click.Group):
     """Commands with modules of their own are loaded when they are used; errors are told in the learner's language."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except LimaniError as error:
+            if show.error_language(sys.argv) == "el":
+                show.greek(error)
+            raise
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*super().list_commands(ctx), *ELSEWHERE})

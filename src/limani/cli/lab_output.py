@@ -5,6 +5,7 @@ Colour only repeats what the word says, only on a terminal and never with NO_COL
 
 from __future__ import annotations
 
+import itertools
 import os
 import shlex
 import sys
@@ -14,9 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import yaml
 
+from limani import errors
 from limani.cli import output
+from limani.errors import LimaniError
 from limani.lab.record import Result, Status
+from limani.lab.texts import language
 from limani.lab.texts import say as said
 
 if TYPE_CHECKING:
@@ -165,6 +170,25 @@ def down(home: Path, form: str, lang: str) -> None:
         output.json({"home": str(home), "removed": True})
     else:
         click.echo(said(lang, "down.done", home=home))
+
+
+def greek(problem: LimaniError) -> None:
+    """An error's kind and what to do in Greek, above the English words that say where and why."""
+    path = Path(errors.__file__).with_name("errors.el.yml")
+    known = yaml.safe_load(path.read_text(encoding="utf-8")).get(problem.code)
+    if known:
+        click.echo(f"limani: {known['meaning']}", err=True)
+        click.echo(f"  {said('el', 'label.next')}: {known['hint']}".replace("`", ""), err=True)
+
+
+def error_language(arguments: Sequence[str]) -> str:
+    """The language of a command line, which may be wrong itself."""
+    after = dict(itertools.pairwise(arguments)).get("--lang")
+    wanted = after or next((word.partition("=")[2] for word in arguments if word.startswith("--lang=")), None)
+    try:
+        return language(wanted)
+    except LimaniError:
+        return "en"
 
 
 def coloured(text: str, colour: str) -> str:

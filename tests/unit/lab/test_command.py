@@ -143,6 +143,17 @@ def test_progress_is_remembered_and_next_goes_on(started: Store) -> None:
     assert json.loads(run("status", "-o", "json").output)["passed"] == 1
 
 
+@pytest.mark.parametrize(("lang", "greek"), [("el", True), ("en", False)])
+def test_errors_are_told_in_the_learners_language(home: Path, labs: Path, lang: str, greek: bool) -> None:
+    """In Greek the kind of error and what to do come first, then the English words with the facts."""
+    limani = Path(sys.executable).with_name("limani")
+    command = [limani, "lab", "check", "--lang", lang]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "[lesson_not_started]" in done.stderr
+    assert ("Ξεκινήστε ένα: limani lab start first-success" in done.stderr) == greek
+
+
 @pytest.mark.usefixtures("started")
 def test_env_can_be_evaluated(home: Path) -> None:
     """A shell that evaluates the output has the lab's daemon and finds its programs first."""
