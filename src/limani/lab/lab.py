@@ -7,12 +7,13 @@ import os
 import shutil
 import time
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from limani.errors import CommandFailed, LessonNotStarted, LessonUnknown
 from limani.lab import actions, library, page, texts
+from limani.lab.answers import Broken, LessonSummary, Started, all_pass
 from limani.lab.hints import TIERS, Hint, first_open, hint_for
 from limani.lab.lesson import Lesson
 from limani.lab.lifecycle import Lifecycle, Say
@@ -22,43 +23,7 @@ from limani.lab.state import State, Store
 from limani.lab.texts import language
 from limani.lab.world import World
 
-
-@dataclass(frozen=True)
-class LessonSummary:
-    """A lesson in the list. ``state``: new, started or passed."""
-
-    id: str
-    number: int
-    title: str
-    goal: str
-    level: str
-    minutes: int
-    requires: tuple[str, ...]
-    state: str
-
-
-@dataclass(frozen=True)
-class Started:
-    """A lesson that is ready. ``resumed``: it was so before."""
-
-    lesson: str
-    title: str
-    workspace: str
-    namespace: str | None
-    docker_host: str | None
-    address: str
-    resumed: bool
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Broken:
-    """A break that is now in the lesson: the symptom, told."""
-
-    lesson: str
-    id: str
-    title: str
-    story: str
+__all__ = ["Broken", "Lab", "LessonSummary", "Started", "all_pass", "default_home"]
 
 
 def default_home() -> Path:
@@ -211,7 +176,7 @@ class Lab:
         """Make the lesson current and everything it needs; another lesson that was started is removed first."""
         began = time.monotonic()
         chosen = self.lesson(lesson)
-        with self.store.verb():
+        async with self.store.verb():
             for other in [name for name in self.store.read().lessons if name != chosen.id]:
                 say(texts.say(self.lang, "start.leaving", lesson=other))
                 await self.lifecycle.remove(self._found(other), say)
@@ -235,7 +200,7 @@ class Lab:
     async def reset(self, lesson: str | None = None, *, remove: bool = False, say: Say = quiet) -> None:
         """Bring the lesson back to its beginning, or with ``remove`` remove it altogether."""
         chosen = self.lesson(lesson)
-        with self.store.verb():
+        async with self.store.verb():
             attempt = self.store.read().lessons.get(chosen.id)
             if remove:
                 await self.lifecycle.remove(chosen, say)
@@ -247,7 +212,7 @@ class Lab:
     async def solve(self, lesson: str | None = None, say: Say = quiet) -> list[Result]:
         """Do for the learner what is still missing; from the beginning again if what is there stands in the way."""
         chosen = self.lesson(lesson)
-        with self.store.verb():
+        async with self.store.verb():
             results = await self._solve(chosen, say)
             if not all_pass(results):
                 say(texts.say(self.lang, "solve.again"))
@@ -295,7 +260,7 @@ class Lab:
         if not todo:
             raise LessonUnknown(f"The lesson {chosen.id} has no breaks.", lesson=chosen.id)
         break_ = chosen.break_(break_id or todo[0])
-        with self.store.verb():
+        async with self.store.verb():
             with self.store.change() as state:  # first, so that solve knows what to mend if this is killed
                 state.lessons[chosen.id].broken = break_.id
             async with self.lifecycle.world(chosen) as world:
@@ -314,7 +279,7 @@ class Lab:
         from limani.lab.down import take_down
 
         if self.home.exists():
-            with self.store.verb():
+            async with self.store.verb():
                 await take_down(self.home, self.store, self.lifecycle, say, force)
             await asyncio.to_thread(shutil.rmtree, self.home)
 
@@ -330,11 +295,6 @@ class Lab:
 
     def _found(self, name: str) -> Lesson:
         return library.find(name)
-
-
-def all_pass(results: list[Result]) -> bool:
-    """Whether every check passes."""
-    return all(result.status == Status.PASS for result in results)
 
 
 def _told(results: list[Result]) -> list[Mapping[str, Any]]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -91,22 +92,25 @@ class Store:
     @contextmanager
     def change(self) -> Iterator[State]:
         """The state to be changed; written when the block ends without an exception. Others wait meanwhile."""
-        with self._locked("state.lock"):
+        with self._locked():
             state = self.read()
             yield state
             self._write(state)
 
-    @contextmanager
-    def verb(self) -> Iterator[None]:
+    @asynccontextmanager
+    async def verb(self) -> AsyncIterator[None]:
         """Held by a verb that changes the lab from its beginning to its end; the next one waits."""
-        with self._locked("verb.lock"):
+        self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with (self.home / "verb.lock").open("w") as lock:
+            # In a thread: the one who holds it may be a task of this very loop.
+            await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX)
             yield
 
     @contextmanager
-    def _locked(self, name: str) -> Iterator[None]:
+    def _locked(self) -> Iterator[None]:
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         # The kernel lets go of the lock when the process ends, in whatever way.
-        with (self.home / name).open("w") as lock:
+        with (self.home / "state.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 

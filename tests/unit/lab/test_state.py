@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -90,3 +91,18 @@ def test_a_spoiled_state_is_refused(home: Path, content: str) -> None:
     with pytest.raises(BadInput, match=r"state\.json") as caught:
         Store(home).read()
     assert "limani lab down" in caught.value.hint
+
+
+async def test_verbs_of_one_process_wait_for_each_other(home: Path) -> None:
+    """Two tasks of a loop that want the lab for themselves get it one after the other."""
+    store, order = Store(home), []
+
+    async def work(name: str) -> None:
+        async with store.verb():
+            order.append(f"{name} begins")
+            await asyncio.sleep(0)
+            order.append(f"{name} ends")
+
+    async with asyncio.timeout(10):
+        await asyncio.gather(work("a"), work("b"))
+    assert [word.split()[0] for word in order] in (["a", "a", "b", "b"], ["b", "b", "a", "a"])
