@@ -25,8 +25,8 @@ from tests.lab.leftovers import listing
 Proof = Callable[["Story"], Awaitable[None]]
 ANSIBLE = Path(sys.executable).with_name("ansible-playbook")
 PLAYBOOK_S = 180
-CHECK_LIMIT_S = 10.0
-RESET_LIMIT_S = 30.0
+CHECK_LIMIT_S = 20.0
+RESET_LIMIT_S = 60.0
 """Generous, since the machine may be busy; the figures at the end say what it really took."""
 
 
