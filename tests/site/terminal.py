@@ -12,12 +12,12 @@ from playwright.sync_api import Browser, Page
 
 from tests.unit.lab.serve.places import open_page
 
-# The shell's prompt: exit code of the command before, number of the command to come.
+# The shell's prompt: exit code of the command before, and a number that grows.
 PROMPT = r"^\[(\d+) (\d+)\] \$ $"
 RC = "PS1='[$? \\#] $ '\nPROMPT_COMMAND=\nbind 'set enable-bracketed-paste on'\n"
 # Resolves with the match when the line of the cursor, or the whole screen, matches; woken by what the shell prints.
 # (Playwright's own waiting evaluates strings in the page, which the page's policy forbids.)
-WHEN = """([pattern, all]) => new Promise((done, failed) => {
+WHEN = """([pattern, all, least]) => new Promise((done, failed) => {
     const wanted = new RegExp(pattern);
     let last = '';
     setTimeout(() => failed(`the terminal never showed ${pattern}, last: ${last}`), 120000);
@@ -26,7 +26,8 @@ WHEN = """([pattern, all]) => new Promise((done, failed) => {
         const line = at => buffer.getLine(at).translateToString(true);
         const text = all ? [...Array(buffer.length).keys()].map(line).join('\\n')
                          : line(buffer.baseY + buffer.cursorY);
-        const found = text.match(wanted);
+        let found = text.match(wanted);
+        if (found && least && Number(found[2]) < least) { found = null; }
         last = text;
         if (found) { listening.dispose(); done([...found]); }
         return found;
@@ -101,21 +102,24 @@ def type_keys(page: Page, text: str) -> None:
     session.detach()
 
 
-def when(page: Page, pattern: str, *, anywhere: bool = False) -> list[str]:
-    """Wait until the terminal's current line (or any of it) matches; the match and its groups."""
-    found: list[str] = page.evaluate(WHEN, [pattern, anywhere])
+def when(page: Page, pattern: str, *, anywhere: bool = False, least: int = 0) -> list[str]:
+    """Wait until the terminal's current line (or any of it) matches; the match and its groups.
+
+    ``least``: the second group must be a number not below it.
+    """
+    found: list[str] = page.evaluate(WHEN, [pattern, anywhere, least])
     return found
 
 
 def prompt(page: Page) -> int:
-    """Wait until the shell asks for a command; that command's number."""
+    """Wait until the shell asks for a command; the prompt's number."""
     return int(when(page, PROMPT)[2])
 
 
 def enter(page: Page, number: int) -> int:
-    """Press Enter for the command of that number and wait for it to end; its exit code."""
+    """Press Enter at the prompt of that number and wait for the next one; the exit code it shows."""
     page.keyboard.press("Enter")
-    return int(when(page, PROMPT.replace(r"(\d+)\]", rf"{number + 1}\]"))[1])
+    return int(when(page, PROMPT, least=number + 1)[1])
 
 
 def run(page: Page, command: str) -> int:

@@ -37,7 +37,9 @@ pod.yaml
 
 Write the file.
 """
-WORDS = Words("Type it", "Type it into the terminal", "What it printed on {captured}", "exit code {code}", "File {path}")
+WORDS = Words(
+    "Type it", "Type it into the terminal", "What it printed on {captured}", "exit code {code}", "File {path}"
+)
 
 
 @dataclass
@@ -102,7 +104,7 @@ class MemoryDesk:
         return {"lesson": "memory", "done": False, "sum": "0 of 1", "results": []}
 
     async def hint(self) -> dict[str, Any]:
-        return {"lesson": "memory", "title": "t", "lines": [], "commands": []}
+        return {"lesson": "memory", "check": "c", "tier": 1, "title": "t", "lines": ["look"], "commands": []}
 
     async def next(self) -> dict[str, Any]:
         return {"text": "last"}

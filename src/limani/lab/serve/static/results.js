@@ -36,7 +36,8 @@ const Results = (() => {
   }
 
   function hint(answer) {
-    const made = [make("p", { class: "sum" }, make("strong", {}, words.hint), ": ", answer.title)];
+    const head = { class: "sum", "data-check": answer.check, "data-tier": answer.tier };
+    const made = [make("p", head, make("strong", {}, words.hint), ": ", answer.title)];
     made.push(...answer.lines.map((line) => make("p", {}, line)));
     made.push(...answer.commands.map((command) => make("pre", { tabindex: "0" }, make("code", { lang: "en" }, command))));
     return made;
