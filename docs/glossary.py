@@ -40,6 +40,7 @@ class Term(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     synonyms_en: tuple[str, ...]
     synonyms_el: tuple[str, ...]
     tooltip: bool = True
+    forms_el: tuple[str, ...] = ()
 
     def name(self, lang: str) -> str:
         """The word without the Greek article or the English "to"."""
@@ -48,6 +49,18 @@ class Term(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def bare(self, lang: str) -> str:
         """The word alone, without what stands in brackets behind it."""
         return BRACKETS.sub("", self.name(lang))
+
+    def forms(self, lang: str) -> tuple[str, ...]:
+        """The word as pages have it: alone, and in the plural or the cases of Greek."""
+        word = self.bare(lang)
+        if lang == "el":
+            return (word, *self.forms_el)
+        return (word, f"{word[:-1]}ies" if word.endswith("ry") else f"{word}s")
+
+    @property
+    def exact(self) -> bool:
+        """Whether only the form with a capital is meant: a Secret is a kind, a secret is not. A pod is a Pod."""
+        return self.en[0].isupper() and self.id != "pod"
 
     def definition(self, lang: str) -> str:
         """What it means, one or two sentences."""
@@ -82,8 +95,8 @@ def entry(term: Term, lang: str) -> str:
 
 
 def tooltips(lang: str) -> dict[str, str]:
-    """Word to meaning, for the tooltips of a language: the words that are not of everyday use."""
-    return {term.bare(lang): term.definition(lang) for term in terms() if term.tooltip}
+    """Word to meaning, for the tooltips of a language: the words that are not of everyday use, in all their forms."""
+    return {form: term.definition(lang) for term in terms() if term.tooltip for form in term.forms(lang)}
 
 
 def synonyms(lang: str) -> dict[str, tuple[str, ...]]:

@@ -19,7 +19,7 @@ CLOSED = {"a", "abbr", "code", "pre", "kbd", "h1", "h2", "h3", "h4", "h5", "h6",
 @functools.cache
 def known(lang: str) -> tuple[re.Pattern[str], dict[str, glossary.Term]]:
     """One pattern for all words of a language, the longest first, and the terms by word."""
-    words = {term.bare(lang).casefold(): term for term in glossary.terms() if term.tooltip}
+    words = {form.casefold(): term for term in glossary.terms() if term.tooltip for form in term.forms(lang)}
     longest = sorted(words, key=len, reverse=True)
     return re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, longest))})(?![\w-])", re.IGNORECASE), words
 
@@ -44,7 +44,7 @@ def linked(content: str, lang: str, way: str) -> str:
 
     def link(found: re.Match[str]) -> str:
         term = words[found[0].casefold()]
-        if term.id in seen:
+        if term.id in seen or (term.exact and found[0][0].islower()):
             return found[0]
         seen.add(term.id)
         title = html.escape(term.definition(lang))

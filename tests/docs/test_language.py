@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from docs import glossary
+from docs.hooks import tooltips
 from tests.docs import language, spelling
 from tests.docs.prose import ROOT, Passage, markdown, messages, passages
 
@@ -175,6 +176,19 @@ def test_glossary_is_sound() -> None:
                 assert unicodedata.normalize("NFC", word) == word
                 assert list(language.one_script(word)) == []
     assert [name for name, times in ids.items() if times > 1] == []
+
+
+def test_tooltips_know_the_forms_of_a_word() -> None:
+    """A word in the plural or in another case has its tooltip too; a form belongs to one word only."""
+    english, greek = glossary.tooltips("en"), glossary.tooltips("el")
+    assert english["registries"] == english["registry"]
+    assert greek["κόμβων"] == greek["κόμβος"]
+    assert greek["κόμβων"] != greek["κόμβων εργασίας"]
+    assert "title=" in tooltips.linked("<p>A Secret</p>", "en", "g.html")
+    assert "title=" not in tooltips.linked("<p>a secret job</p>", "en", "g.html")
+    for lang in LANGUAGES:
+        forms = [form.casefold() for term in glossary.terms() if term.tooltip for form in term.forms(lang)]
+        assert len(forms) == len(set(forms))
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
