@@ -12,27 +12,36 @@ from playwright.sync_api import Browser, Page
 
 from tests.site.axe import FINDINGS
 from tests.site.conftest import paths
-from tests.site.visitor import ORIGIN, Visitor
+from tests.site.visitor import DESKTOP, ORIGIN, PHONE, Visitor
 
 pytestmark = [pytest.mark.site, pytest.mark.timeout(600)]
-SCHEMES = {"light": "default", "dark": "slate"}
+LOOKS = [("light", "default", DESKTOP), ("dark", "slate", PHONE)]
+WIDER = """() => [...document.querySelectorAll('body *')].filter(e => {
+    const box = e.getBoundingClientRect()
+    return box.width && box.right > innerWidth + 1 && !e.closest('pre, dialog, .md-sidebar, .md-typeset__scrollwrap')
+}).map(e => e.outerHTML.slice(0, 120)).slice(0, 3)"""
 
 
-def test_accessible_and_asking_nobody_else(browser: Browser, axe: str, site: Path) -> None:
-    """axe finds nothing on any page, light or dark, and no page asks another machine for anything or logs an error."""
+@pytest.mark.parametrize(("scheme", "name", "viewport"), LOOKS, ids=["light on a desktop", "dark on a phone"])
+def test_accessible_and_asking_nobody_else(
+    browser: Browser, axe: str, site: Path, scheme: str, name: str, viewport: dict[str, int]
+) -> None:
+    """axe finds nothing on any page; none asks another machine for anything, logs an error or scrolls sideways."""
     findings: dict[str, Any] = {}
-    for scheme, name in SCHEMES.items():
-        visitor = Visitor(browser, site, color_scheme=scheme, reduced_motion="reduce")
-        visitor.context.add_init_script(axe)
-        for path in paths(site):
-            visitor.visit(path)
-            assert visitor.page.locator("body").get_attribute("data-md-color-scheme") == name
-            if found := visitor.page.evaluate(FINDINGS):
-                findings[f"{path} {scheme}"] = found
-        visitor.close()
-        assert visitor.outside == set()
-        assert visitor.errors == []
+    visitor = Visitor(browser, site, viewport=viewport, color_scheme=scheme, reduced_motion="reduce")
+    visitor.context.add_init_script(axe)
+    for path in paths(site):
+        visitor.visit(path)
+        assert visitor.page.locator("body").get_attribute("data-md-color-scheme") == name
+        found = visitor.page.evaluate(FINDINGS)
+        if visitor.page.evaluate("document.scrollingElement.scrollWidth > innerWidth"):
+            found += ["wider than the screen", *visitor.page.evaluate(WIDER)]
+        if found:
+            findings[path] = found
+    visitor.close()
     assert findings == {}
+    assert visitor.outside == set()
+    assert visitor.errors == []
 
 
 def test_language_and_its_switch(site: Path) -> None:
