@@ -49,7 +49,7 @@ extras=all,dev,docs
 case $wanted_for in
     --tests) commands+=$test_commands ;;
     --lab)
-        extras=learn
+        extras=learn,serve
         commands=$lab_commands
         docker version >/dev/null 2>&1 || commands+=$docker_commands
         ;;
@@ -203,6 +203,17 @@ python_packages() {
     printf '%s' "$wanted $extras" >"$stamp"
 }
 
+# xterm.js for limani lab serve. Only the tests insist: without npm or a network that one command says what to do.
+browser_libraries() {
+    [ -e src/limani/lab/serve/static/vendor/xterm.js ] && return
+    if [ "$wanted_for" = --tests ]; then
+        step "browser libraries of the lab" "$venv/bin/python" -m scripts.vendor
+    elif command -v npm >/dev/null; then
+        "$venv/bin/python" -m scripts.vendor >"$log" 2>&1 || true
+    fi
+}
+
 system_packages
 python_packages
+browser_libraries
 [ "$wanted_for" = --lab ] || collection_path
