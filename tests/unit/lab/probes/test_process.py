@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -90,7 +90,8 @@ async def test_memory_limit(answers: dict[tuple[str, ...], str], cause: str | No
 @pytest.mark.parametrize("probe", [probes.pid_one, probes.host_pid, probes.memory_limit])
 async def test_no_container(probe: Any) -> None:
     """A container that does not exist is told as such."""
-    given: dict[str, Any] = {"pid_one": {"program": "sh"}, "host_pid": {"file": "pid"}, "memory_limit": {"mib": 1}}[
-        probe.__name__
-    ]
+    given = cast(
+        "dict[str, dict[str, Any]]",
+        {"pid_one": {"program": "sh"}, "host_pid": {"file": "pid"}, "memory_limit": {"mib": 1}},
+    )[probe.__name__]
     assert outcome(await probe(world(Client()), container="box", **given)) == expected("missing")
