@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from limani.errors import LessonNotStarted
+from limani.errors import LessonNotStarted, Unsupported
 from limani.kube.session import KubeSession
 from limani.lab import actions, own_docker, own_kube
 from limani.lab.lesson import Lesson
@@ -52,12 +52,14 @@ class Lifecycle:
     async def start(self, lesson: Lesson, backend: str | None, docker: str | None, say: Say) -> None:
         """Make everything the lesson needs; what an earlier attempt left is removed first."""
         client = cluster = place = None
+        _need_nodes(lesson, backend)
         if lesson.needs_docker:
             place = await self._docker_up(docker, say)
             client = await asyncio.to_thread(_client, place.host)
         try:
             if lesson.needs_cluster:
                 cluster = await self._cluster_up(backend, say)
+                _need_nodes(lesson, cluster.backend)
             await self._clear(lesson, client, cluster)
             if client and place:
                 await asyncio.to_thread(own_docker.refuse_foreign, client, lesson.owns, place.host)
@@ -204,6 +206,17 @@ class Lifecycle:
         if own.exists() and not link.is_symlink() and shutil.which("limani") is None:
             link.parent.mkdir(exist_ok=True)
             link.symlink_to(own)
+
+
+def _need_nodes(lesson: Lesson, backend: str | None) -> None:
+    """Refuse a lesson that stops parts of the cluster where they cannot be stopped one by one."""
+    if "nodes" in lesson.requires and backend not in (None, "native"):
+        raise Unsupported(
+            f"The lesson {lesson.id} stops processes of the cluster, which a cluster made by {backend} does not allow.",
+            hint="Use a native cluster: limani lab down, then start the lesson without --backend (as root).",
+            lesson=lesson.id,
+            backend=backend,
+        )
 
 
 def _client(host: str) -> DockerClient:
