@@ -205,12 +205,11 @@ python_packages() {
 
 # xterm.js for limani lab serve. Only the tests insist: without npm or a network that one command says what to do.
 browser_libraries() {
-    [ -e src/limani/lab/serve/static/vendor/xterm.js ] && return
-    if [ "$wanted_for" = --tests ]; then
-        step "browser libraries of the lab" "$venv/bin/python" -m scripts.vendor
-    elif command -v npm >/dev/null; then
-        "$venv/bin/python" -m scripts.vendor >"$log" 2>&1 || true
-    fi
+    "$venv/bin/python" -m scripts.vendor >"$log" 2>&1 && return
+    [ "$wanted_for" = --tests ] || return 0
+    say "The browser libraries of the lab's page are missing:"
+    cat "$log" >&2
+    exit 1
 }
 
 system_packages

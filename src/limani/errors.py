@@ -351,7 +351,7 @@ class LabPageIncomplete(LimaniError):
     """Files of the web page (browser libraries, Python packages) are missing or damaged."""
 
     code = "lab_page_incomplete"
-    default_hint = "In a clone run scripts/vendor.py (it needs npm); else install again: pip install 'limani[serve]'."
+    default_hint = "In a clone install npm and run make setup; else install again: pip install 'limani[serve]'."
 
 
 class LabPageRefused(BadInput):

@@ -25,7 +25,7 @@ from limani.lab.hints import commands_for
 from limani.lab.lab import Lab
 from limani.lab.lesson import Lesson
 from limani.lab.texts import fill as fill_text
-from tests.site.terminal import RC, axe, enter, opened, prompt, run
+from tests.site.terminal import RC, SCREEN, axe, enter, opened, prompt, run
 
 pytestmark = [
     pytest.mark.site,
@@ -143,7 +143,7 @@ def walk(page: Page, lab: Lab, lesson: Lesson) -> None:
         else:
             code = run(page, command)
         if "\n" not in command.strip():
-            assert code == lesson.step(step_id).exit, step_id
+            assert code == lesson.step(step_id).exit, page.evaluate(SCREEN)[-800:]
 
 
 def finish(page: Page, lab: Lab, lesson: Lesson) -> None:

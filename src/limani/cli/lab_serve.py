@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from pathlib import Path
 
 import click
 
@@ -29,10 +28,7 @@ ROOT_HINT = (
 )
 @click.option("--allow-root", is_flag=True, help="Serve although the terminal is then a root shell.")
 @click.option("--lang", type=click.Choice(["en", "el"]), help="Language of the page; else that of the system.")
-@click.option("--home", type=click.Path(path_type=Path), hidden=True)
-def serve(
-    lesson: str | None, port: int, ipv6: bool, idle: float, allow_root: bool, lang: str | None, home: Path | None
-) -> None:
+def serve(lesson: str | None, port: int, ipv6: bool, idle: float, allow_root: bool, lang: str | None) -> None:
     """Open the current lesson (or LESSON) in a browser: text, terminal, checks and a live picture.
 
     Only this machine and the first browser that opens the printed link get in. Buttons type into the terminal you see;
@@ -50,7 +46,7 @@ def serve(
     from limani.lab.texts import say
 
     vendor.verify()
-    lab = Lab(home, lang)
+    lab = Lab(lang=lang)
     listening = server.listen(port, "::1" if ipv6 else "127.0.0.1")
     chosen = lesson or lab.current() or "first-success"
     asyncio.run(lab.start(chosen, say=lambda line: click.echo(line, err=True)))

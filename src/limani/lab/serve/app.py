@@ -73,7 +73,7 @@ class Guarded(RequestHandler):
         if isinstance(error, LimaniError):
             self.set_status(error.status)
             self.set_header("Content-Type", "text/plain; charset=utf-8")
-            self.finish(f"{error.message}\n{error.hint}\n")
+            self.finish("\n".join(self.room.desk.problem(error).values()))
             return
         reason = (error.log_message if isinstance(error, HTTPError) else None) or "failed"
         self.set_header("Content-Type", "text/plain; charset=utf-8")
@@ -131,14 +131,12 @@ class Action(Guarded):
 
     async def post(self) -> None:
         self.room.terminal.touch()
-        if self.room.busy.locked():
-            raise HTTPError(409, log_message="busy")
         async with self.room.busy:
             try:
                 answer = await self.act()
             except LimaniError as error:
                 self.set_status(error.status if error.status < 500 else 503)
-                answer = {"error": {"message": error.message, "hint": error.hint}}
+                answer = {"error": self.room.desk.problem(error)}
         self.write(answer)
 
     async def act(self) -> dict[str, Any]:

@@ -6,10 +6,14 @@ import asyncio
 import json
 import os
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+import yaml
+
+from limani import errors
+from limani.errors import LimaniError
 from limani.lab import actions, page, texts
 from limani.lab.lab import Lab, LessonSummary, all_pass
 from limani.lab.lesson import LANGUAGES, Lesson, LessonTexts
@@ -103,6 +107,16 @@ class Desk:
         pattern = texts.catalogue(self.lang)[change.message]
         return self.say(change.message, **_used(pattern, change.values))
 
+    def problem(self, error: LimaniError) -> dict[str, str]:
+        """An error for the page: in Greek its kind and what to do, with the English words that say where and why."""
+        known = _greek().get(error.code) if self.lang == "el" else None
+        if known is None:
+            return {"message": error.message, "hint": error.hint}
+        return {
+            "message": f"{known['meaning']} ({error.message})".replace("`", ""),
+            "hint": known["hint"].replace("`", ""),
+        }
+
     def view(self) -> View:
         """The current lesson; raises LessonNotStarted."""
         return View(self.lab)
@@ -164,6 +178,13 @@ class Desk:
         if lesson.needs_docker and world.docker_host:
             found.append(sources.docker(world.docker_host, feed.update))
         return found
+
+
+@cache
+def _greek() -> dict[str, dict[str, str]]:
+    text = Path(errors.__file__).with_name("errors.el.yml").read_text(encoding="utf-8")
+    found: dict[str, dict[str, str]] = yaml.safe_load(text)
+    return found
 
 
 def following(lessons: Sequence[LessonSummary], current: str | None) -> LessonSummary | None:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
 
+from limani.errors import LimaniError
 from limani.lab import texts
 from limani.lab.serve.app import Room
 from limani.lab.serve.feed import Feed
@@ -89,6 +90,9 @@ class MemoryDesk:
 
     def sentence(self, change: Any) -> str:
         return f"{change.key} {change.message}"
+
+    def problem(self, error: LimaniError) -> dict[str, str]:
+        return {"message": error.message, "hint": error.hint}
 
     def view(self) -> View:
         return View(self.folder, self.lang)

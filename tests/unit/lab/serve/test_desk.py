@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from pathlib import Path
 
@@ -9,11 +10,11 @@ import pytest
 from click.testing import CliRunner
 
 from limani.cli.lab_serve import serve
-from limani.errors import LabPageIncomplete, LabPageRefused
+from limani.errors import LabPageIncomplete, LabPageRefused, LessonNotStarted
 from limani.lab import texts
-from limani.lab.lab import LessonSummary
+from limani.lab.lab import Lab, LessonSummary
 from limani.lab.serve import server, vendor
-from limani.lab.serve.desk import following
+from limani.lab.serve.desk import Desk, following
 from tests.unit.lab.serve.places import MemoryDesk, open_page
 
 
@@ -38,6 +39,25 @@ def test_following(states: dict[int, str], current: str | None, wanted: str | No
     assert (found.id if found else None) == wanted
 
 
+@pytest.mark.parametrize(("lang", "told"), [("en", "No lesson"), ("el", "μάθημα")])
+def test_an_error_in_both_languages(tmp_path: Path, lang: str, told: str) -> None:
+    """The page tells the lab's errors in the learner's language, with what to do next."""
+    found = Desk(Lab(tmp_path, lang)).problem(LessonNotStarted("No lesson is started."))
+    assert told in found["message"] + found["hint"]
+    assert "No lesson is started." in found["message"]
+    assert "limani lab start" in found["hint"]
+
+
+async def test_without_a_lesson_the_page_says_what_to_do(tmp_path: Path) -> None:
+    """A lab without a started lesson is no crash: the page and the buttons say how to start one."""
+    async with open_page(Desk(Lab(tmp_path, "en"))) as browser:
+        await browser.enter()
+        page = await browser.ask("GET", "", {"Cookie": browser.cookie})
+        assert (page.code, "limani lab start" in page.body.decode()) == (409, True)
+        answer = await browser.ask("POST", "check", browser.good())
+        assert (answer.code, "limani lab start" in json.loads(answer.body)["error"]["hint"]) == (409, True)
+
+
 def test_libraries_are_what_was_published(tmp_path: Path) -> None:
     """A missing file and one flipped byte are both named, with what to do."""
     vendor.verify()
@@ -51,7 +71,7 @@ def test_libraries_are_what_was_published(tmp_path: Path) -> None:
     (tmp_path / "xterm.js").write_bytes(spoiled)
     with pytest.raises(LabPageIncomplete, match="not what was published") as told:
         vendor.verify(tmp_path)
-    assert "vendor" in told.value.hint
+    assert "make setup" in told.value.hint
 
 
 def test_root_must_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
