@@ -19,8 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from docs import glossary, npm
+from docs.npm import NotToBeHad
 from docs.pages import generated
+from docs.pages.lessons import PageNotPossible
 from docs.texts import LANGUAGES
+from limani.errors import LimaniError
 
 ROOT = Path(__file__).resolve().parent.parent
 STAGE = ROOT / ".make" / "docs"
@@ -32,7 +35,11 @@ def main(arguments: list[str]) -> int:
     """Build everything into a folder; 1 with what is wrong on stderr."""
     begun = time.monotonic()
     target = Path(arguments[0] if arguments else "site").resolve()
-    stage(STAGE)
+    try:
+        stage(STAGE)
+    except (NotToBeHad, PageNotPossible, LimaniError) as error:
+        print(f"The site was not built: {error}", file=sys.stderr)
+        return 1
     if not render(STAGE, target):
         return 1
     index(target)
