@@ -42,12 +42,12 @@ SCREEN = """() => {
 
 
 @contextmanager
-def served(desk: Any) -> Iterator[str]:
+def served(desk: Any, idle_s: float = 600.0) -> Iterator[str]:
     """The page with ``desk`` behind it, in a thread of its own; gives the first link."""
     ready, links = threading.Event(), []
 
     async def run(stop: asyncio.Event) -> None:
-        async with open_page(desk) as browser:
+        async with open_page(desk, idle_s) as browser:
             links.append(browser.room.gate.link)
             ready.set()
             await stop.wait()

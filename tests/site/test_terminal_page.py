@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from docs import npm
+from limani.lab import texts
 from limani.lab.serve.feed import Feed
 from limani.lab.serve.picture import ContainerView, NodeView, Picture, PodView
 from tests.site.terminal import RC, SCREEN, axe, enter, opened, prompt, run, served, when
@@ -51,11 +52,13 @@ class Desk(MemoryDesk):
 
 
 @contextmanager
-def terminal(browser: Browser, folder: Path, lang: str = "en", **context: object) -> Iterator[Page]:
+def terminal(
+    browser: Browser, folder: Path, lang: str = "en", idle_s: float = 600.0, **context: object
+) -> Iterator[Page]:
     """The page over a plain shell."""
     (folder / "rc").write_text(RC)
     desk = Desk(folder, lang, ("bash", "--rcfile", str(folder / "rc")), found=[full])
-    with served(desk) as link, opened(browser, link, **context) as page:
+    with served(desk, idle_s) as link, opened(browser, link, **context) as page:
         page.wait_for_selector("#tables table")
         prompt(page)
         yield page
@@ -201,3 +204,11 @@ def test_a_new_shell_after_exit(browser: Browser, tmp_path: Path) -> None:
         page.keyboard.press("Enter")
         page.wait_for_selector("#terminal-state[data-state=connected]")
         assert run(page, "true") == 0
+
+
+def test_an_unused_shell_says_why_it_ended(browser: Browser, tmp_path: Path) -> None:
+    """After the idle time the page says that nothing was typed, and offers a new shell."""
+    with terminal(browser, tmp_path, "el", idle_s=1.5) as page:
+        page.wait_for_selector("#terminal-state[data-state=idle]")
+        assert page.inner_text("#terminal-state") == texts.say("el", "serve.js.idle")
+        assert page.is_visible("#again")

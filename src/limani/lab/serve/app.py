@@ -181,11 +181,19 @@ class Events(Guarded):
 
     async def get(self) -> None:
         self.set_header("Content-Type", "text/event-stream; charset=utf-8")
-        with suppress(StreamClosedError):
-            async with aclosing(self.room.feed.stream()) as stream:
-                async for text in stream:
-                    self.write(text)
-                    await self.flush()
+        self._sending = asyncio.ensure_future(self._send())
+        with suppress(StreamClosedError, asyncio.CancelledError):
+            await self._sending
+
+    async def _send(self) -> None:
+        async with aclosing(self.room.feed.stream()) as stream:
+            async for text in stream:
+                self.write(text)
+                await self.flush()
+
+    def on_connection_close(self) -> None:
+        """A page that has gone must not keep the sources of an earlier lesson alive."""
+        self._sending.cancel()
 
 
 class Tty(Guarded, TerminalSocket):

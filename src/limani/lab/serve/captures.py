@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import date
 
 from limani.lab.lesson import Lesson, Outputs
+from limani.lab.page import digest
 from limani.lab.schema import read
 from limani.lab.serve.render import Command
 
@@ -32,7 +32,7 @@ class Captures:
         """The step with its output, if that was captured with the command the lesson has now."""
         step = self._lesson.step(step_id)
         capture = self._outputs.steps.get(step_id) if self._outputs else None
-        if capture is None or capture.command_sha256 != hashlib.sha256(step.run.encode()).hexdigest():
+        if capture is None or capture.command_sha256 != digest(step.run):
             return Command(run)
         return Command(run, capture.output, self._captured, capture.exit)
 

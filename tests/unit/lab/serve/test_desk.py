@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import shutil
 import socket
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from limani.cli.lab_serve import serve
 from limani.errors import LabPageIncomplete, LabPageRefused, LessonNotStarted
-from limani.lab import texts
+from limani.lab import library, texts
 from limani.lab.lab import Lab, LessonSummary
+from limani.lab.page import digest
 from limani.lab.serve import server, vendor
+from limani.lab.serve.captures import Captures
 from limani.lab.serve.desk import Desk, following
+from limani.lab.serve.feed import Feed
+from limani.lab.serve.terminal import members
 from tests.unit.lab.serve.places import MemoryDesk, open_page
+from tests.unit.lab.serve.test_terminal import closed, connected
 
 
 def summary(number: int, state: str) -> LessonSummary:
@@ -109,3 +117,91 @@ def test_words_are_all_used_and_known() -> None:
     for lang in ("en", "el"):
         known = {name.removeprefix("serve.") for name in texts.catalogue(lang) if name.startswith("serve.")}
         assert asked <= known
+
+
+class TwoLessons:
+    """A lab with one lesson started and one after it."""
+
+    lang = "en"
+
+    def __init__(self, state: str) -> None:
+        self.state = state
+        self.started: list[str] = []
+
+    def lessons(self) -> list[LessonSummary]:
+        return [summary(0, self.state), summary(1, "new")]
+
+    def current(self) -> str:
+        return "l0"
+
+    async def start(self, name: str) -> None:
+        self.started.append(name)
+
+
+async def test_next() -> None:
+    """A lesson that is done is left at once, one that is not only when Next is pressed twice in a row."""
+    done = TwoLessons("passed")
+    assert await Desk(done).next() == {"reload": True}  # type: ignore[arg-type]
+    assert done.started == ["l1"]
+    open_ = TwoLessons("started")
+    desk = Desk(open_)  # type: ignore[arg-type]
+    assert "once more" in (await desk.next())["text"]
+    assert open_.started == []
+    assert await desk.next() == {"reload": True}
+    assert open_.started == ["l1"]
+
+
+class Leaving(MemoryDesk):
+    """Next works."""
+
+    async def next(self) -> dict[str, object]:
+        return {"reload": True}
+
+
+async def test_next_ends_the_shell(tmp_path: Path) -> None:
+    """The shell of a lesson that is left ends; the next page gets one in the new lesson's folder and environment."""
+    async with open_page(Leaving(tmp_path)) as browser, connected(browser) as socket:
+        pid = browser.room.terminal.pid
+        assert (await browser.ask("POST", "next", browser.good())).code == 200
+        await closed(socket)
+        assert pid
+        assert members(pid) == []
+        async with connected(browser):
+            assert browser.room.terminal.pid not in (None, pid)
+
+
+async def test_a_page_that_goes_frees_its_sources(tmp_path: Path) -> None:
+    """The live picture stops watching as soon as the last page is closed, not when the next event cannot be sent."""
+    watching, stopped = asyncio.Event(), asyncio.Event()
+
+    async def source(feed: Feed) -> None:
+        watching.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.set()
+
+    async with open_page(MemoryDesk(tmp_path, found=[source])) as browser:
+        await browser.enter()
+        host, port = browser.room.gate.host.split(":")
+        _, writer = await asyncio.open_connection(host, int(port))
+        path = f"{browser.room.gate.base}/events"
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nCookie: {browser.cookie}\r\n\r\n".encode())
+        async with asyncio.timeout(10):
+            await watching.wait()
+            writer.close()
+            await stopped.wait()
+
+
+def test_only_a_fresh_capture_is_shown(tmp_path: Path) -> None:
+    """What a step printed is shown with date and versions; after the command has changed it is not."""
+    lesson = library.load(library.folders()[0])
+    step = lesson.steps[0]
+    shutil.copytree(lesson.folder, tmp_path / lesson.folder.name)
+    mine = library.load(tmp_path / lesson.folder.name)
+    outputs = {"date": "2026-05-01", "versions": {"docker": "1.2"}}
+    for run, shown in ((step.run, "1 Μαΐου 2026 (docker 1.2)"), ("another command", "")):
+        steps = {step.id: {"command_sha256": digest(run), "exit": 0, "output": "out"}}
+        (mine.folder / "outputs.yml").write_text(yaml.safe_dump(outputs | {"steps": steps}))
+        found = Captures(mine, "el").command(step.id, "filled")
+        assert (found.run, found.captured, found.output) == ("filled", shown, "out" if shown else "")

@@ -105,5 +105,10 @@ const Shell = (() => {
   new ResizeObserver(resize).observe(document.getElementById("screen"));
   connect();
 
-  return { type, focus: () => terminal.focus(), wasIdle: () => { idle = true; }, connect, terminal };
+  return { type, focus: () => terminal.focus(), wasIdle: () => {
+      idle = true;
+      if (state.dataset.state === "ended") {
+        say("idle");
+      }
+    }, connect, terminal };
 })();
