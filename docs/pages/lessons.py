@@ -9,7 +9,7 @@ from pathlib import Path
 
 from docs.pages import lesson_ends
 from docs.pages.lesson_values import filled, said
-from docs.pages.markup import cell, fence
+from docs.pages.markup import fence
 from docs.texts import text
 from limani.lab import library
 from limani.lab import page as lab_page
@@ -38,21 +38,18 @@ def pages(lang: str) -> dict[str, str]:
 
 
 def index(lang: str) -> str:
-    """A table of all lessons."""
-    head = [text(lang, f"lessons.{key}") for key in ("number", "lesson", "goal", "minutes", "needs")]
+    """A list of all lessons: title, what it takes, what it is for."""
     lines = [f"# {text(lang, 'lessons.title')} {{#lessons}}\n", text(lang, "lessons.intro") + "\n"]
-    lines += [f"| {' | '.join(head)} |", "|---|---|---|---|---|"]
     for lesson in all_lessons():
         texts = lesson.texts[lang]
-        cells = [
-            str(lesson.number),
-            f"[{cell(texts.title)}]({lesson.id}.md)",
-            cell(said(lesson, texts.goal)),
-            str(lesson.minutes),
-            needs(lang, lesson),
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
+        lines.append(f"* **[{texts.title}]({lesson.id}.md)** ({facts(lang, lesson)})<br>{said(lesson, texts.goal)}")
     return "\n".join(lines) + "\n"
+
+
+def facts(lang: str, lesson: Lesson) -> str:
+    """For whom a lesson is, how long it takes and what it needs."""
+    level = text(lang, f"lessons.{lesson.level}")
+    return text(lang, "lessons.facts", level=level, minutes=lesson.minutes, needs=needs(lang, lesson))
 
 
 def needs(lang: str, lesson: Lesson) -> str:
@@ -64,20 +61,13 @@ def page(lang: str, lesson: Lesson) -> str:
     """A lesson: what it is, its text with commands and outputs, its checks, faults and playbooks."""
     outputs = library.outputs(lesson.folder)
     texts = lesson.texts[lang]
-    facts = text(
-        lang,
-        "lessons.facts",
-        level=text(lang, f"lessons.{lesson.level}"),
-        minutes=lesson.minutes,
-        needs=needs(lang, lesson),
-    )
     if wrong := lab_page.problems(lesson, lang):
         raise PageNotPossible("\n".join(wrong))
     markdown = filled(lesson, lesson.markdown(lang))
     body = FENCE.sub(lambda found: rendered(lang, lesson, outputs, found[1], found[2].strip()), markdown)
     parts = [
         f"# {texts.title} {{#{lesson.id}}}\n",
-        f"{facts}\n{{ .lesson-facts }}\n",
+        f"{facts(lang, lesson)}\n{{ .lesson-facts }}\n",
         said(lesson, texts.goal) + "\n",
         text(lang, "lessons.begin", id=lesson.id) + "\n",
         captured(lang, outputs),

@@ -12,7 +12,6 @@ from tests.site.visitor import DESKTOP, PHONE, Visitor
 
 pytestmark = pytest.mark.site
 PICTURES = ROOT / ".make" / "screenshots"
-README = ROOT / "docs" / "assets" / "lesson.png"
 SHOWN = ["index.html", "start.html", "lessons/index.html", "lessons/first-success.html", "glossary.html"]
 
 
@@ -29,18 +28,4 @@ def test_pictures(browser: Browser, site: Path, device: str, viewport: dict[str,
             assert title["y"] + title["height"] < viewport["height"]
             picture = f"{name.removesuffix('.html').replace('/', '-')}-{lang}-{device}-{scheme}.png"
             visitor.page.screenshot(path=PICTURES / picture)
-    visitor.close()
-
-
-def test_the_picture_of_the_readme(browser: Browser, site: Path) -> None:
-    """The picture in the README is of a lesson's page with a command and what it printed.
-
-    It is made anew in .make/screenshots; the one in the repository is replaced by hand when the page looks different.
-    """
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    visitor = Visitor(browser, site, viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
-    visitor.visit("/lessons/first-success.html")
-    visitor.page.locator(".step-output").first.evaluate("block => block.scrollIntoView({block: 'center'})")
-    assert visitor.page.locator(".step-output").first.is_visible()
-    visitor.page.screenshot(path=PICTURES / README.name)
     visitor.close()
