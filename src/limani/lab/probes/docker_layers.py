@@ -32,7 +32,10 @@ async def free_of(world: World, *, image: str, secret: str, file: str) -> Findin
 
     def look() -> Search:
         search = Search(secret.encode(), file)
-        search.archive(Stream(client.images.get(image).save(chunk_size=CHUNK)))
+        chunks = client.images.get(image).save(chunk_size=CHUNK)
+        search.archive(Stream(chunks))
+        for _ in chunks:  # what follows the archive's end, so that the connection is done with
+            pass
         return search
 
     try:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from limani.lab.probes import probe
-from limani.lab.probes._docker import KILLED, find, inside, none
+from limani.lab.probes._docker import KILLED, LOOK_S, find, inside, none
 from limani.lab.record import Finding, Text, failed, passed
-from limani.lab.world import World
+from limani.lab.world import DOCKER_TIMEOUT_S, World
 
 if TYPE_CHECKING:
     from docker import DockerClient
+    from docker.models.containers import Container
 
 SHELLS = ("sh", "bash", "ash", "dash")
 INITS = ("docker-init", "tini", "dumb-init")
@@ -23,6 +24,7 @@ NO_LIMIT = 1 << 60
 """cgroup v1 writes a huge number where there is no limit, v2 the word max."""
 ANSWER_BYTES = 4096
 READY_S = 3
+"""What a program may take to say that it is up."""
 
 
 @probe
@@ -125,7 +127,7 @@ def _stop_one(host: str | None, image: str, within: int, ready: str) -> tuple[in
     """Run one, wait until it is up, stop it: its exit code and how long it took. It is removed in any case."""
     from docker import DockerClient
 
-    client = DockerClient(base_url=host, timeout=READY_S)
+    client = DockerClient(base_url=host, timeout=DOCKER_TIMEOUT_S)
     try:
         container = client.containers.run(image, detach=True, network_mode="none", labels={"limani.dev/probe": "stops"})
         try:
@@ -146,20 +148,17 @@ def _remove(client: DockerClient, container_id: str | None) -> None:
         client.api.remove_container(container_id, force=True, v=True)
 
 
-def _await_line(container: Any, ready: str) -> None:
+def _await_line(container: Container, ready: str) -> None:
     """Return when the program has printed ``ready``."""
-    from requests.exceptions import ConnectionError as Unanswered
-    from requests.exceptions import Timeout
-
-    seen = ""
-    try:
-        for chunk in container.logs(stream=True, follow=True):
-            seen += chunk.decode(errors="replace")
-            if ready in seen:
-                return
-    except (Unanswered, Timeout):
-        pass
-    raise NotReady((seen.strip().splitlines() or ["-"])[-1])
+    end = time.monotonic() + READY_S
+    while True:
+        container.reload()
+        seen = container.logs().decode(errors="replace")
+        if ready in seen:
+            return
+        if container.status != "running" or time.monotonic() > end:
+            raise NotReady((seen.strip().splitlines() or ["-"])[-1])
+        time.sleep(LOOK_S)
 
 
 def _programs(words: list[str]) -> list[str]:
