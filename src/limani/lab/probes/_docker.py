@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 TOLD_LINE = 160
 """How much of a program's last words is repeated."""
 SETTLE_S, LOOK_S = 0.5, 0.05
+ASKED_TIMES = 3
+"""A busy daemon has been seen to lose the output of a very short command; all that is asked here prints something."""
 COMMAND_NOT_FOUND = (126, 127)
 PORT_BUSY = re.compile(r":(\d+)(?:/\w+)?:? (?:failed: )?(?:bind: )?(port is already allocated|address already in use)")
 """Another container has published the port; or some program has it."""
@@ -43,11 +45,16 @@ async def inside(container: Container, *command: str) -> str | None:
         done = container.exec_run(list(command))
         return done.exit_code, done.output
 
-    try:
-        code, output = await asyncio.to_thread(run)
-    except APIError:
-        return None
-    return bytes(output).decode(errors="replace") if code == 0 else None
+    for _ in range(ASKED_TIMES):
+        try:
+            code, output = await asyncio.to_thread(run)
+        except APIError:
+            return None
+        if code != 0:
+            return None
+        if output:
+            break
+    return bytes(output).decode(errors="replace")
 
 
 def none(name: str) -> Text:

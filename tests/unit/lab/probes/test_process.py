@@ -95,3 +95,9 @@ async def test_no_container(probe: Any) -> None:
         {"pid_one": {"program": "sh"}, "host_pid": {"file": "pid"}, "memory_limit": {"mib": 1}},
     )[probe.__name__]
     assert outcome(await probe(world(Client()), container="box", **given)) == expected("missing")
+
+
+async def test_lost_answer() -> None:
+    """What a busy daemon loses is asked for again."""
+    client = Client(Container(answers={V2: "67108864\n"}, lost=2))
+    assert outcome(await probes.memory_limit(world(client), container="box", mib=64)) == expected(None)
