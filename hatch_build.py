@@ -1,4 +1,4 @@
-"""Compiles the agent's gRPC messages when Limani is built or installed.
+"""Compiles the agent's gRPC messages when Limani is built or installed, and adds the lessons to a wheel.
 
 ``python hatch_build.py`` does the same by hand.
 """
@@ -53,8 +53,11 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg]
     """Hatchling's hook: runs before a wheel or an editable install is put together."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Generate the modules; they are named as artifacts in pyproject.toml."""
+        """Generate the modules (artifacts in pyproject.toml); a wheel carries the lessons, where they are."""
         generate(Path(self.root))
+        labs = Path(self.root) / "labs"
+        if version != "editable" and labs.is_dir():
+            build_data["force_include"][str(labs)] = "limani/lab/lessons"
 
 
 if __name__ == "__main__":

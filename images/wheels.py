@@ -35,6 +35,8 @@ USELESS = (
 
 OWN = ("src/limani", "pyproject.toml", "hatch_build.py", "README.md", "COPYING")
 """What Limani's own wheel is made of."""
+ELSEWHERE = ("cli", "cluster", "deploy", "fleet", "lab", "seed")
+"""Rooms of ``limani`` that never run in an image: clients' (``.importlinter``, "What runs on a node")."""
 
 _GLIBC = ("manylinux_2_34", "manylinux_2_28", "manylinux_2_17", "manylinux2014")
 
@@ -54,13 +56,13 @@ def install(suite: Suite, requirements: Sequence[str], target: Path) -> None:
 
 
 def install_own(target: Path) -> None:
-    """Build this repository's wheel and install it alone into ``target``.
+    """Build a wheel of this repository without the rooms of clients and install it alone into ``target``.
 
     It is built from a copy, because building compiles messages into the source tree, which may be in use.
     """
     wheels, copy = target.with_name(target.name + "-wheel"), target.with_name(target.name + "-source")
-    for name in OWN:
-        _copy(ROOT / name, copy / name)
+    for path in own():
+        _copy(path, copy / path.relative_to(ROOT))
     isolation = [] if _builders_missing() else ["--no-build-isolation"]
     _pip("wheel", "--no-deps", "--wheel-dir", str(wheels), *isolation, str(copy))
     wheel = next(wheels.glob("limani-*.whl"))
@@ -69,6 +71,13 @@ def install_own(target: Path) -> None:
     shutil.rmtree(wheels)
     shutil.rmtree(copy)
     prune(target, USELESS)
+
+
+def own() -> list[Path]:
+    """The files and folders an image's own wheel is made of."""
+    package, *others = (ROOT / name for name in OWN)
+    skipped = {*ELSEWHERE, "__pycache__"}
+    return [*sorted(path for path in package.iterdir() if path.name not in skipped), *others]
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -174,8 +174,7 @@ def build(suite: Suite = DEFAULT_SUITE) -> Path:
 def _build(suite: Suite) -> Path:
     base = base_root(suite)
     dependencies = dependencies_root(suite, base)
-    sources = [cache.ROOT / name for name in wheels.OWN]
-    name = cache.key(base.name, dependencies.name, *sources, Path(__file__))
+    name = cache.key(base.name, dependencies.name, *wheels.own(), Path(__file__))
     target = cache.folder() / f"agent-{name}.tar"
     if cache.found(target):
         return target

@@ -69,3 +69,5 @@ def test_prune_removes_files_and_empty_folders(tmp_path: Path) -> None:
 def test_own_sources_exist() -> None:
     """Everything Limani's wheel is made of is there under that name."""
     assert [name for name in wheels.OWN if not (ROOT / name).exists()] == []
+    assert [room for room in wheels.ELSEWHERE if not (ROOT / "src/limani" / room).is_dir()] == []
+    assert {path.name for path in wheels.own()} >= {"agent", "engine", "errors.py", "pyproject.toml"}
