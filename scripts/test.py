@@ -55,7 +55,7 @@ PARTS = (
     pytest("unit", "unit tests", 600, "-n", "2", "-m", "not integration and not site"),
     Part("prepare", "programs of the lab cluster, the agent's image", [sys.executable, "scripts/setup_lab.py"], 1800),
     pytest("integration", "tests on a real cluster", 2400, "-m", "integration and not lab", root=True),
-    pytest("lab", "every lesson on a real daemon and a real cluster", 900, "tests/lab", "-m", "lab", root=True),
+    pytest("lab", "every lesson on a real daemon and a real cluster", 1200, "tests/lab", "-m", "lab", root=True),
     pytest("site", "the site and the web terminal in a real browser", 900, "tests/site", "-m", "site"),
     Part("molecule", "molecule scenarios on a real cluster", ["scripts/molecule.sh"], 1500, root=True),
 )

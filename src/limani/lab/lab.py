@@ -179,7 +179,7 @@ class Lab:
         async with self.store.verb():
             for other in [name for name in self.store.read().lessons if name != chosen.id]:
                 say(texts.say(self.lang, "start.leaving", lesson=other))
-                await self.lifecycle.remove(self._found(other), say)
+                await self.lifecycle.remove(library.find(other), say)
             attempt = self.store.read().lessons.get(chosen.id)
             resumed = attempt is not None and attempt.phase == "ready"
             if not (resumed and await self.lifecycle.resume(chosen, backend, docker, say)):
@@ -292,9 +292,6 @@ class Lab:
         return LessonSummary(
             lesson.id, lesson.number, said.title, said.goal, lesson.level, lesson.minutes, lesson.requires, word
         )
-
-    def _found(self, name: str) -> Lesson:
-        return library.find(name)
 
 
 def _told(results: list[Result]) -> list[Mapping[str, Any]]:
