@@ -56,7 +56,7 @@ PARTS = (
     Part("prepare", "programs of the lab cluster, the agent's image", [sys.executable, "scripts/setup_lab.py"], 1800),
     pytest("integration", "tests on a real cluster", 2400, "-m", "integration and not lab", root=True),
     pytest("lab", "every lesson on a real daemon and a real cluster", 1200, "tests/lab", "-m", "lab", root=True),
-    pytest("site", "the site and the web terminal in a real browser", 900, "tests/site", "-m", "site"),
+    pytest("site", "the site and the web terminal in a real browser", 900, "tests/site", "-n", "2", "--dist", "loadfile", "-m", "site"),
     Part("molecule", "molecule scenarios on a real cluster", ["scripts/molecule.sh"], 1500, root=True),
 )
 

@@ -12,6 +12,7 @@ from limani.cluster.hosted import record
 from limani.cluster.hosted.options import HostedRequest
 from limani.cluster.kind.backend import KindBackend
 from limani.errors import ClusterExists, SomeNodesFailed
+from limani.seed import run as seed_run
 from limani.seed.task import node_image
 from tests.integration.kind.conftest import NAME, NODES, Play, Played
 from tests.integration.seed.conftest import MB, Trigger
@@ -63,8 +64,11 @@ def test_seed_playbook_and_a_pod_on_each_worker(agents: Played, play: Play, kube
     assert not again.last["changed"]
 
 
-def test_node_paused_while_it_is_seeded(agents: Played, docker: Docker, kubeconfig: str, tmp_path: Path) -> None:
+def test_node_paused_while_it_is_seeded(
+    agents: Played, docker: Docker, kubeconfig: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A node paused in the middle fails alone with its name and reason; the next run goes on where it stood."""
+    monkeypatch.setattr(seed_run, "PATIENCE_S", 5.0)
     archive = tmp_path / "image.tar"
     make_archive(archive, "limani.dev/test/kind-pause:1", [("kind-pause", 48 * MB)])
     paused = WORKERS[1]

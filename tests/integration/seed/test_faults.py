@@ -16,6 +16,7 @@ import pytest
 from limani.errors import LimaniError
 from limani.fleet.fleet import Fleet
 from limani.kube.session import KubeSession
+from limani.seed import run as seed_run
 from tests.integration.seed.conftest import MB, Seeder, Trigger
 
 pytestmark = pytest.mark.integration
@@ -81,8 +82,11 @@ def ready(seeder: Seeder, node: str) -> None:
         time.sleep(0.5)
 
 
-def test_node_that_dies_in_the_middle(cleaned: Seeder, archive: tuple[Path, str]) -> None:
+def test_node_that_dies_in_the_middle(
+    cleaned: Seeder, archive: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The plug is pulled on one node at half: it alone fails, and is named; the next run completes it."""
+    monkeypatch.setattr(seed_run, "PATIENCE_S", 5.0)
     path, name = archive
     victim = first_node(cleaned, path)
     trigger = Trigger(lambda: cleaned.cluster.stop_node(victim), 0.5, victim)
