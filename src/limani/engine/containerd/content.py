@@ -102,8 +102,8 @@ class Content:
 
     async def write(
         self, ref: str, digest: str, size: int, read: Reader, *, lease: str, labels: Mapping[str, str]
-    ) -> None:
-        """Store a blob; containerd checks size and digest.
+    ) -> bool:
+        """Store a blob with its labels; containerd checks size and digest. False if it was there, with its own labels.
 
         Goes on where an ingest of the same ``ref`` stopped; a blob that is already there (or, with containerd's
         default policy, in another namespace) is taken into the lease without a byte being sent.
@@ -114,7 +114,7 @@ class Content:
         stop = threading.Event()
         work = loop.run_in_executor(self._pool, self._write, stop, offsets, requests, lease)
         try:
-            await asyncio.shield(work)
+            return await asyncio.shield(work)
         except asyncio.CancelledError:
             work.cancel()
             stop.set()
@@ -131,19 +131,22 @@ class Content:
         offsets: queue.SimpleQueue[int | None],
         requests: Iterator[pb.WriteContentRequest],
         lease: str,
-    ) -> None:
+    ) -> bool:
         method = _CONTENT + "Write"
         sent = itertools.takewhile(lambda _: not stop.is_set(), requests)
         call = self._rpc.duplex(method, sent, pb.WriteContentRequest, pb.WriteContentResponse, lease=lease)
         try:
             for answer in call:
                 if stop.is_set():
-                    return
+                    return False
                 if answer.action == pb.STAT:
                     offsets.put(answer.offset)
         except grpc.RpcError as error:
             if error.code() is not grpc.StatusCode.ALREADY_EXISTS:
                 raise translate(error, method) from error
+            return False
+        else:
+            return True
         finally:
             offsets.put(None)  # lets the sender's thread end whatever happened
             call.cancel()

@@ -1,7 +1,8 @@
 """Putting one image into containerd: lease, blobs, snapshots, name.
 
 The order of things follows containerd's documentation of garbage collection (docs/garbage-collection.md): everything
-is created under a lease that expires by itself, references are labels, and the name comes last.
+is created under a lease that expires by itself, references are labels, and the name comes last. Every write of metadata
+waits for the disk, so what does not depend on a layer is written while the layers arrive.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ class Session:
         self._rpc, self._content = engine.rpc, engine.content
         self._stored = {layer.chain_id: asyncio.Event() for layer in target.layers}
         self.unpacking: asyncio.Task[None] | None = None
+        self.describing: asyncio.Task[None] | None = None
         self._keys: set[str] = set()  # extractions that are not committed yet
         self._changed = False
         self._named = False
@@ -105,11 +107,8 @@ class Session:
         key = f"extract-{secrets.token_hex(6)} {layer.chain_id}"
         labels = {"containerd.io/snapshot.ref": layer.chain_id}
         self._keys.add(key)
-        prepared = await self._rpc.call(
-            SNAPSHOTS + "Prepare",
-            snapshots_pb2.PrepareSnapshotRequest(snapshotter=snapshotter, key=key, parent=parent, labels=labels),
-            snapshots_pb2.PrepareSnapshotResponse,
-            lease=self.lease,
+        prepared = await self._extraction(
+            snapshots_pb2.PrepareSnapshotRequest(snapshotter=snapshotter, key=key, parent=parent, labels=labels)
         )
         descriptor = layer.descriptor
         blob = types_pb2.Descriptor(media_type=descriptor.media_type, digest=descriptor.digest, size=descriptor.size)
@@ -130,6 +129,17 @@ class Session:
             )
         await self._commit(snapshotter, key, layer.chain_id, labels)
 
+    async def _extraction(self, request: snapshots_pb2.PrepareSnapshotRequest) -> snapshots_pb2.PrepareSnapshotResponse:
+        """A new snapshot to unpack into. What a containerd that was killed has left in its way is cleaned up."""
+        method, answer = SNAPSHOTS + "Prepare", snapshots_pb2.PrepareSnapshotResponse
+        try:
+            return await self._rpc.call(method, request, answer, lease=self.lease)
+        except RuntimeFailed:
+            cleanup = snapshots_pb2.CleanupRequest(snapshotter=request.snapshotter)
+            with contextlib.suppress(RuntimeFailed):  # the second try says what is wrong
+                await self._rpc.call(SNAPSHOTS + "Cleanup", cleanup, Empty, timeout_s=CLEAN_S)
+            return await self._rpc.call(method, request, answer, lease=self.lease)
+
     async def _commit(self, snapshotter: str, key: str, name: str, labels: dict[str, str]) -> None:
         request = snapshots_pb2.CommitSnapshotRequest(snapshotter=snapshotter, name=name, key=key, labels=labels)
         try:
@@ -148,14 +158,19 @@ class Session:
                 digest = layer.descriptor.digest
                 raise BlobUnknown(f"Layer {digest} of {self._target.reference} was not put.", digest=digest)
         assert self.unpacking is not None
+        assert self.describing is not None
         await self.unpacking
-        await self._rpc.redo(self._documents)
+        await self.describing
         named = await self._rpc.redo(lambda: self._engine.catalog.name(self._target))
         self._named = True
         return named or self._changed
 
+    async def describe(self) -> None:
+        """Store the small documents, while the layers are still on their way; a task of its own."""
+        await self._rpc.redo(self._documents)
+
     async def _documents(self) -> None:
-        """Store configuration, manifest and index with the labels that say what they refer to."""
+        """Store configuration, manifest and index with the labels that say what they refer to, there or not yet."""
         target = self._target
         source = self._engine.source_labels(target)
         snapshotter = await self._engine.snapshotter()
@@ -177,8 +192,9 @@ class Session:
             yield data[offset:]
 
         async with self._engine.lock(digest):
-            await self._content.write(ref, digest, len(data), read, lease=self.lease, labels=labels | source)
-        await self._content.label(digest, labels)  # where the blob was there before
+            new = await self._content.write(ref, digest, len(data), read, lease=self.lease, labels=labels | source)
+        if not new:  # each change of metadata is a write to disk that others wait for
+            await self._content.label(digest, labels)
 
     async def close(self) -> None:
         """Drop the lease, and with it everything nothing else refers to."""
@@ -203,8 +219,10 @@ async def open_session(engine: Containerd, target: Target) -> AsyncIterator[Sess
         # An error of the unpacking ends the session's body at once, not only at ``finish``.
         async with asyncio.TaskGroup() as tasks:
             session.unpacking = tasks.create_task(session.unpack())
+            session.describing = tasks.create_task(session.describe())
             yield session
-            session.unpacking.cancel()  # left without ``finish``: there is nothing to wait for
+            for task in (session.unpacking, session.describing):
+                task.cancel()  # left without ``finish``: there is nothing to wait for
     except BaseExceptionGroup as group:
         raise _first(group) from group
     finally:
