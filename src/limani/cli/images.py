@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
 
 from limani.cli import output
 from limani.errors import SomeNodesFailed
@@ -190,12 +188,13 @@ def _change(params: dict[str, Any], options: dict[str, Any]) -> None:
     from limani.seed import task
 
     check = bool(options["dry_run"])
-    console = Console(stderr=True)
     try:
         if options["output"] == "json" or check:
             result = task.node_image(params, check=check, progress=lambda line: None)
-        elif console.is_terminal:
-            with Bars(console) as bars:
+        elif sys.stderr.isatty():
+            from limani.cli.bars import Bars  # drawing takes a library nobody else needs
+
+            with Bars() as bars:
                 result = task.node_image(params, check=False, progress=lambda line: None, on_bytes=bars.on_bytes)
         else:
             result = task.node_image(params, check=False, progress=lambda line: click.echo(line, err=True))
@@ -230,30 +229,3 @@ def _state(node: dict[str, Any], image: dict[str, Any], check: bool) -> str:
     if image["changed"]:
         return ("would be " if check else "now ") + str(image["state"])
     return str(image["state"])
-
-
-class Bars:
-    """A progress bar per node."""
-
-    def __init__(self, console: Console) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-        self._progress = Progress(*columns, console=console, transient=True)
-        self._tasks: dict[str, TaskID] = {}
-        self._blobs: dict[str, dict[str, tuple[int, int]]] = {}
-
-    def __enter__(self) -> Bars:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._progress.stop()
-        sys.stderr.flush()
-
-    def on_bytes(self, node: str, digest: str, received: int, size: int) -> None:
-        """Note that ``node`` has ``received`` of the ``size`` bytes of a blob."""
-        if node not in self._tasks:
-            self._tasks[node] = self._progress.add_task(node)
-        blobs = self._blobs.setdefault(node, {})
-        blobs[digest] = (received, size)
-        have, total = (sum(blob[i] for blob in blobs.values()) for i in (0, 1))
-        self._progress.update(self._tasks[node], completed=have, total=total)
