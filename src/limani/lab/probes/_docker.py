@@ -99,11 +99,23 @@ async def trouble(world: World, container: Container) -> tuple[Text, str | None]
         return Text("docker.created", {"name": name}), "not-started"
     last = await _last_words(container)
     values: dict[str, str | int | Text] = {"name": name, "code": code, "last": last}
-    if now.get("OOMKilled"):
+    if now.get("OOMKilled") or (code == KILLED and await asyncio.to_thread(_ran_out_of_memory, container)):
         return Text("docker.oom", values), "oom-killed"
     cause = {0: "ended", KILLED: "killed", STOPPED: "stopped"}.get(code, "crashed")
     cause = "bad-command" if code in COMMAND_NOT_FOUND else cause
     return Text("docker.restarting" if status == "restarting" else "docker.exited", values), cause
+
+
+def _ran_out_of_memory(container: Container) -> bool:
+    """Whether the daemon announced it since the container was started.
+
+    Its state lacks the word where the kernel's message reached the daemon after the container's end.
+    """
+    api: Any = container.client.api if container.client else None  # its types know no fractions of a second
+    now = time.time()
+    wanted = {"container": container.id, "event": "oom"}
+    since, until = f"{now - age(container) - 1:.3f}", f"{now:.9f}"
+    return any(api.events(since=since, until=until, filters=wanted, decode=True))
 
 
 async def _not_started(world: World, name: str, error: str) -> tuple[Text, str]:

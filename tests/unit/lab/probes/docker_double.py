@@ -25,7 +25,7 @@ def started(seconds_ago: float) -> str:
 class Container:
     """A container as the client shows it. ``later``: states it has at the next looks. ``answers``: what exec prints.
 
-    ``lost``: how many answers of exec get lost on the way.
+    ``lost``: how many answers of exec get lost on the way. ``announced``: the daemon's "oom" events of it.
     """
 
     name: str = "box"
@@ -45,6 +45,15 @@ class Container:
     answers: Mapping[tuple[str, ...], str] = field(default_factory=dict)
     later: list[dict[str, Any]] = field(default_factory=list)
     lost: int = 0
+    announced: list[dict[str, Any]] = field(default_factory=list)
+    id: str = "b0x"
+
+    @property
+    def client(self) -> Any:
+        """The way to the daemon's events."""
+        wanted = {"container": self.id, "event": "oom"}
+        events = lambda filters, **_: self.announced if filters == wanted else []  # noqa: E731
+        return SimpleNamespace(api=SimpleNamespace(events=events))
 
     @property
     def attrs(self) -> dict[str, Any]:

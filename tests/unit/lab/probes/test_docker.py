@@ -48,6 +48,7 @@ async def test_no_container() -> None:
         (Container(status="exited", code=143), "stopped", "143"),
         (Container(status="exited", code=137), "killed", "137"),
         (Container(status="exited", code=137, oom=True), "oom-killed", "memory limit"),
+        (Container(status="exited", code=137, announced=[{"status": "oom"}]), "oom-killed", "memory limit"),
         (Container(status="created"), "not-started", "never started"),
         (Container(status="paused"), "paused", "paused"),
         (Container(status="created", error=BUSY), "port-process", "port 8080"),
