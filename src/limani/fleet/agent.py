@@ -118,21 +118,21 @@ class AgentClient:
         have = re.fullmatch(r"(?:bytes=)?0-(\d+)", answer.headers.get("Range", ""))
         return match.group(1), int(have.group(1)) + 1 if have else 0
 
-    async def append(self, session_path: str, offset: int, end: int, chunks: AsyncIterator[bytes]) -> None:
-        """Stream bytes ``offset`` to ``end`` of a blob into an upload session."""
-        headers = await self._headers() | {
-            "Content-Type": "application/octet-stream",
-            "Content-Range": f"{offset}-{end - 1}",
-            "Content-Length": str(end - offset),
-        }
-        url = self._base + session_path
-        async with self._stream("PATCH", url, headers, chunks, silence_s=60.0) as answer:
-            if answer.status_code >= 400:
-                raise self._error("PATCH", url, answer, await answer.aread())
+    async def finish_upload(
+        self, session_path: str, digest: str, offset: int, end: int, chunks: AsyncIterator[bytes]
+    ) -> None:
+        """Stream bytes ``offset`` to ``end`` of a blob into an upload session and close it; the agent verifies it.
 
-    async def finish_upload(self, session_path: str, digest: str) -> None:
-        """Close an upload session; the agent verifies the digest. Raises DigestMismatch."""
-        await self._send("PUT", f"{session_path}?digest={quote(digest, safe=':')}")
+        OCI distribution: the request that closes a session may carry the last chunk. Raises DigestMismatch.
+        """
+        url = f"{self._base}{session_path}?digest={quote(digest, safe=':')}"
+        headers = await self._headers() | {"Content-Length": str(end - offset)}
+        if offset < end:
+            headers |= {"Content-Type": "application/octet-stream", "Content-Range": f"{offset}-{end - 1}"}
+        content = chunks if offset < end else b""
+        async with self._stream("PUT", url, headers, content, silence_s=60.0) as answer:
+            if answer.status_code >= 400:
+                raise self._error("PUT", url, answer, await answer.aread())
 
     # --- plumbing ---------------------------------------------------------------------------------------------------
 

@@ -273,9 +273,8 @@ class Run:
 
     async def _upload_rest(self, agent: AgentClient, source: Source, descriptor: Descriptor) -> None:
         path, have = await agent.start_upload(descriptor.digest)
-        if have < descriptor.size:
-            await agent.append(path, have, descriptor.size, self._read(source, descriptor, have))
-        await agent.finish_upload(path, descriptor.digest)
+        rest = self._read(source, descriptor, have)
+        await agent.finish_upload(path, descriptor.digest, have, descriptor.size, rest)
 
     async def _read(self, source: Source, descriptor: Descriptor, offset: int) -> AsyncIterator[bytes]:
         """The source's bytes at the allowed pace; an error of the source ends the whole run."""

@@ -115,7 +115,7 @@ class Agent:
     async def start_upload(self, digest: str) -> tuple[str, int]:
         return "/v2/x", len(self.spool)
 
-    async def append(self, path: str, offset: int, end: int, chunks: AsyncIterator[bytes]) -> None:
+    async def finish_upload(self, path: str, digest: str, offset: int, end: int, chunks: AsyncIterator[bytes]) -> None:
         assert offset == len(self.spool)
         async for chunk in chunks:
             self.spool += chunk
@@ -123,8 +123,6 @@ class Agent:
             if self.breaks and len(self.spool) >= len(DATA) // 2:
                 raise AgentUnreachable("cut")
         assert end == len(self.spool)
-
-    async def finish_upload(self, path: str, digest: str) -> None:
         if self.spool != DATA:
             raise DigestMismatch("wrong")
 
@@ -229,7 +227,7 @@ async def test_broken_source_fails_every_unfinished_node() -> None:
 async def test_cancelling_ends_all_streams() -> None:
     """Ctrl-C leaves no task behind."""
     world = World(a={}, b={})
-    world.agents["a"].append = lambda *_: asyncio.sleep(60)  # type: ignore[method-assign]
+    world.agents["a"].finish_upload = lambda *_: asyncio.sleep(60)  # type: ignore[method-assign]
     run = make(world, Source())
     task = asyncio.create_task(run.go(chain("a", "b")))
     await asyncio.wait_for(world.agents["b"].asked.wait(), 5)
@@ -242,7 +240,7 @@ async def test_cancelling_ends_all_streams() -> None:
 async def test_timeout_names_the_node_and_keeps_what_arrived() -> None:
     """A run that takes too long fails with timed_out, not with an exception."""
     world = World(a={})
-    world.agents["a"].append = lambda *_: asyncio.sleep(60)  # type: ignore[method-assign]
+    world.agents["a"].finish_upload = lambda *_: asyncio.sleep(60)  # type: ignore[method-assign]
     run = make(world, Source())
     await run.go(chain("a"), timeout_s=0.2)
     error = run.outcomes["a"].error
