@@ -130,11 +130,15 @@ class Containerd:
     async def _plan(self, target: Target) -> ImagePlan:
         reference = target.reference
         name = f"{reference.name}:{reference.tag}" if reference.tag else f"{reference.name}@{target.digest}"
-        record = await self.catalog.get(name)
+        blobs = tuple({layer.descriptor.digest for layer in target.layers})
+        # One question after the other would cost an image of many layers a round trip each.
+        record, unpacked, places = await asyncio.gather(
+            self.catalog.get(name),
+            self.unpacked(target),
+            asyncio.gather(*(self.content.find(digest) for digest in blobs)),
+        )
         found = record.target.digest if record else ""
-        unpacked = await self.unpacked(target)
-        blobs = {layer.descriptor.digest for layer in target.layers}
-        held = {digest for digest in blobs if await self.content.find(digest)}
+        held = {digest for digest, place in zip(blobs, places, strict=True) if place}
         missing = {
             layer.descriptor.digest: layer.blob
             for layer in target.layers[unpacked:]
