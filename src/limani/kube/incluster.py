@@ -21,8 +21,9 @@ from limani.wire import AUDIENCE
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 TIMEOUT_S = 10.0
-ATTEMPTS = 4
+ATTEMPTS = 5
 PAUSE_S = 0.2
+"""Six seconds in all: after a restart the API server is up for a moment before its address inside the cluster is."""
 TOKEN_S = 60.0
 """The kubelet renews the account's token file; it is read again after this time."""
 
