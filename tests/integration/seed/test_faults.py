@@ -155,6 +155,8 @@ def test_api_server_restarted_in_the_middle(cleaned: Seeder, archive: tuple[Path
     trigger = Trigger(lambda: cleaned.cluster.restart_process("kube-apiserver"), 0.5)
     result = cleaned.put(path, rate=RATE, on_bytes=trigger)
     trigger.done()
+    for node in NODES:  # what comes after this test needs the API server, too
+        ready(cleaned, node)
     assert all(name in cleaned.names(node) for node in NODES)
     assert total(result) <= 1.1 * size
 
