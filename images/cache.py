@@ -9,8 +9,10 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+
+from limani.errors import LimaniError
 
 ROOT = Path(__file__).resolve().parent.parent
 """The repository."""
@@ -81,6 +83,16 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def report(what: str, build: Callable[[], Path]) -> int:
+    """Build, and print the archive's path: the whole of a command. Returns its exit code."""
+    try:
+        print(build())
+    except LimaniError as error:
+        say(f"{what}: {error.message}\n  hint: {error.hint}")
+        return 1
+    return 0
 
 
 def say(text: str) -> None:

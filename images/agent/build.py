@@ -16,7 +16,6 @@ from typing import Any
 
 from images import cache, debian, wheels
 from images.debian import DEFAULT_SUITE, EPOCH, Suite
-from limani.errors import LimaniError
 from limani.image.writer import ImageToWrite, build_layer_from_folder, write_archive
 
 PACKAGES = ("base-files", "libc6", "libgcc-s1", "libstdc++6", "netbase")
@@ -225,15 +224,5 @@ def configuration() -> dict[str, Any]:
     }
 
 
-def main() -> int:
-    """Print the archive's path."""
-    try:
-        print(build())
-    except LimaniError as error:
-        cache.say(f"agent image: {error.message}\n  hint: {error.hint}")
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(cache.report("agent image", build))

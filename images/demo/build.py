@@ -16,7 +16,6 @@ from typing import Any
 
 from images import cache, debian
 from images.debian import DEFAULT_SUITE, EPOCH, Suite
-from limani.errors import LimaniError
 from limani.image.writer import (
     File,
     ImageToWrite,
@@ -115,15 +114,5 @@ def _image(suite: Suite, service: Service, base: Layer, work: Path) -> ImageToWr
     return ImageToWrite(service.reference, [base, packages, files], service.config)
 
 
-def main() -> int:
-    """Print the archive's path."""
-    try:
-        print(build())
-    except LimaniError as error:
-        cache.say(f"demo images: {error.message}\n  hint: {error.hint}")
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(cache.report("demo images", build))

@@ -18,7 +18,7 @@ from typing import Any
 
 from images import cache, debian
 from images.debian import DEFAULT_SUITE, EPOCH, Suite
-from limani.errors import CommandFailed, LimaniError
+from limani.errors import CommandFailed
 from limani.image.layer import Node
 from limani.image.writer import (
     File,
@@ -153,15 +153,5 @@ def _image(image: Image, base: Layer, work: Path) -> ImageToWrite:
     return ImageToWrite(image.reference, layers, config)
 
 
-def main() -> int:
-    """Print the archive's path."""
-    try:
-        print(build())
-    except LimaniError as error:
-        cache.say(f"lab images: {error.message}\n  hint: {error.hint}")
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(cache.report("lab images", build))

@@ -15,13 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import yaml
 
-from limani import errors
 from limani.cli import output
 from limani.errors import LimaniError
 from limani.lab.record import Result, Status
-from limani.lab.texts import language
+from limani.lab.texts import explained, language
 from limani.lab.texts import say as said
 
 if TYPE_CHECKING:
@@ -174,11 +172,9 @@ def down(home: Path, form: str, lang: str) -> None:
 
 def greek(problem: LimaniError) -> None:
     """An error's kind and what to do in Greek, above the English words that say where and why."""
-    path = Path(errors.__file__).with_name("errors.el.yml")
-    known = yaml.safe_load(path.read_text(encoding="utf-8")).get(problem.code)
-    if known:
-        click.echo(f"limani: {known['meaning']}", err=True)
-        click.echo(f"  {said('el', 'label.next')}: {known['hint']}".replace("`", ""), err=True)
+    if known := explained(problem, "el"):
+        click.echo(f"limani: {known[0]}", err=True)
+        click.echo(f"  {said('el', 'label.next')}: {known[1]}", err=True)
 
 
 def error_language(arguments: Sequence[str]) -> str:

@@ -49,3 +49,10 @@ class Broken:
 def all_pass(results: Sequence[Result]) -> bool:
     """Whether every check passes."""
     return all(result.status == Status.PASS for result in results)
+
+
+def following(lessons: Sequence[LessonSummary], current: str | None) -> LessonSummary | None:
+    """The next lesson that has not been passed; after the last one the first that was left out."""
+    number = next((lesson.number for lesson in lessons if lesson.id == current), -1)
+    todo = [lesson for lesson in lessons if lesson.state != "passed" and lesson.id != current]
+    return next((lesson for lesson in todo if lesson.number > number), todo[0] if todo else None)

@@ -13,7 +13,7 @@ from typing import Any
 
 from limani.errors import CommandFailed, LessonNotStarted, LessonUnknown
 from limani.lab import actions, library, page, texts
-from limani.lab.answers import Broken, LessonSummary, Started, all_pass
+from limani.lab.answers import Broken, LessonSummary, Started, all_pass, following
 from limani.lab.hints import TIERS, Hint, first_open, hint_for
 from limani.lab.lesson import Lesson
 from limani.lab.lifecycle import Lifecycle, Say
@@ -108,13 +108,11 @@ class Lab:
         }
 
     def next(self) -> LessonSummary | None:
-        """The lesson to do next: the first after the current one that has not been passed, else the first at all."""
+        """The lesson to do next: the current one until it is passed, then the one that follows."""
         state = self.store.read()
         everything = [self._summary(lesson, state) for lesson in library.load_all()]
-        numbers = {item.id: item.number for item in everything}
-        here = numbers.get(state.current or "", -1)
-        todo = [item for item in everything if item.state != "passed"]
-        return next((item for item in todo if item.number >= here), todo[0] if todo else None)
+        here = next((item for item in everything if item.id == state.current and item.state != "passed"), None)
+        return here or following(everything, state.current)
 
     async def check(self, lesson: str | None = None) -> list[Result]:
         """The results of all checks; what passes is remembered."""

@@ -15,7 +15,8 @@ from typing import Any
 
 import yaml
 
-from limani.errors import BadInput
+from limani import errors
+from limani.errors import BadInput, LimaniError
 from limani.lab.lesson import LANGUAGES
 from limani.lab.record import Text
 
@@ -70,3 +71,15 @@ def shown(value: Any, lang: str) -> str:
         number = f"{value:.1f}"
         return number.replace(".", ",") if lang == "el" else number
     return str(value)
+
+
+def explained(error: LimaniError, lang: str) -> tuple[str, str] | None:
+    """An error's kind and what to do, in ``lang``; None where there are only its own, English words."""
+    known = _errors().get(error.code) if lang == "el" else None
+    return (known["meaning"].replace("`", ""), known["hint"].replace("`", "")) if known else None
+
+
+@cache
+def _errors() -> dict[str, dict[str, str]]:
+    path = Path(errors.__file__).with_name("errors.el.yml")
+    return dict(yaml.safe_load(path.read_text(encoding="utf-8")))

@@ -107,14 +107,14 @@ async def trouble(world: World, container: Container) -> tuple[Text, str | None]
 
 
 def _ran_out_of_memory(container: Container) -> bool:
-    """Whether the daemon announced it since the container was started.
+    """Whether the daemon announced it since the container was started, or does so presently.
 
     Its state lacks the word where the kernel's message reached the daemon after the container's end.
     """
     api: Any = container.client.api if container.client else None  # its types know no fractions of a second
     now = time.time()
     wanted = {"container": container.id, "event": "oom"}
-    since, until = f"{now - age(container) - 1:.3f}", f"{now:.9f}"
+    since, until = f"{now - age(container) - 1:.3f}", f"{now + SETTLE_S:.9f}"
     return any(api.events(since=since, until=until, filters=wanted, decode=True))
 
 

@@ -6,16 +6,14 @@ import asyncio
 import json
 import os
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
-from limani import errors
 from limani.errors import LimaniError
 from limani.lab import actions, page, texts
-from limani.lab.lab import Lab, LessonSummary, all_pass
+from limani.lab.answers import following
+from limani.lab.lab import Lab, all_pass
 from limani.lab.lesson import LANGUAGES, Lesson, LessonTexts
 from limani.lab.record import Result, Status
 from limani.lab.serve import render, sources
@@ -109,13 +107,11 @@ class Desk:
 
     def problem(self, error: LimaniError) -> dict[str, str]:
         """An error for the page: in Greek its kind and what to do, with the English words that say where and why."""
-        known = _greek().get(error.code) if self.lang == "el" else None
+        known = texts.explained(error, self.lang)
         if known is None:
             return {"message": error.message, "hint": error.hint}
-        return {
-            "message": f"{known['meaning']} ({error.message})".replace("`", ""),
-            "hint": known["hint"].replace("`", ""),
-        }
+        meaning, hint = known
+        return {"message": f"{meaning} ({error.message})", "hint": hint}
 
     def view(self) -> View:
         """The current lesson; raises LessonNotStarted."""
@@ -178,20 +174,6 @@ class Desk:
         if lesson.needs_docker and world.docker_host:
             found.append(sources.docker(world.docker_host, feed.update))
         return found
-
-
-@cache
-def _greek() -> dict[str, dict[str, str]]:
-    text = Path(errors.__file__).with_name("errors.el.yml").read_text(encoding="utf-8")
-    found: dict[str, dict[str, str]] = yaml.safe_load(text)
-    return found
-
-
-def following(lessons: Sequence[LessonSummary], current: str | None) -> LessonSummary | None:
-    """The next lesson that has not been passed; after the last one the first that was left out."""
-    number = next((lesson.number for lesson in lessons if lesson.id == current), -1)
-    todo = [lesson for lesson in lessons if lesson.state != "passed" and lesson.id != current]
-    return next((lesson for lesson in todo if lesson.number > number), todo[0] if todo else None)
 
 
 def _shown(result: Result) -> dict[str, Any]:

@@ -15,11 +15,12 @@ from click.testing import CliRunner
 from limani.cli.lab_serve import serve
 from limani.errors import LabPageIncomplete, LabPageRefused, LessonNotStarted
 from limani.lab import library, texts
+from limani.lab.answers import following
 from limani.lab.lab import Lab, LessonSummary
 from limani.lab.page import digest
 from limani.lab.serve import server, vendor
 from limani.lab.serve.captures import Captures
-from limani.lab.serve.desk import Desk, following
+from limani.lab.serve.desk import Desk
 from limani.lab.serve.feed import Feed
 from limani.lab.serve.terminal import members
 from tests.unit.lab.serve.places import MemoryDesk, open_page
