@@ -113,7 +113,8 @@ def base_root(suite: Suite) -> Path:
     """The first layer's root file system as a folder, with compiled bytecode."""
     packages = (*PACKAGES, f"python{suite.python}-minimal", f"libpython{suite.python}-stdlib")
     here = Path(__file__).resolve().parent
-    name = cache.key(suite.name, *packages, here.parent / "debian.py", here / "build.py", debian.architecture())
+    made_by = (here.parent / "debian.py", here.parent / "wheels.py", here / "build.py")
+    name = cache.key(suite.name, *packages, *made_by, debian.architecture())
     target = cache.folder() / f"agent-base-{name}"
     if cache.found(target):
         return target
@@ -210,6 +211,7 @@ def configuration() -> dict[str, Any]:
             "LANG=C.UTF-8",
             "PYTHONUNBUFFERED=1",
             "PYTHONDONTWRITEBYTECODE=1",
+            "PYTHONOPTIMIZE=2",  # docstrings are 2 MiB
             # Buffers of a transfer go back to the system at once instead of staying in glibc's heaps (mallopt(3)).
             "MALLOC_ARENA_MAX=2",
             "MALLOC_MMAP_THRESHOLD_=393216",

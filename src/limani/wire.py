@@ -166,6 +166,7 @@ class SeedRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     peers: tuple[Peer, ...] = ()
     rate: int = 0  # bytes per second, 0: no limit
     engine: str = ""
+    run: str = ""  # names the caller's run: what came in an earlier stream of it counts as moved in this one
 
 
 class RemoveRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -227,7 +228,7 @@ class Progress(Event, frozen=True, tag="progress"):
 
 
 class BlobDone(Event, frozen=True, tag="blob"):
-    """A blob has been verified and given to the engine. ``moved``: bytes that crossed the network in this run."""
+    """A blob has been verified and given to the engine. ``moved``: bytes that crossed the network in the whole run."""
 
     digest: str
     moved: int

@@ -37,6 +37,7 @@ class Entry:
         self.given = False  # the engine has it
         self.epoch = 0  # grows when what had arrived was thrown away
         self.moved = 0  # bytes ever appended by this process
+        self._run = ("", 0)  # the last run that brought bytes, and how many
         self.source = ""  # who is sending, for progress
         self.refused: LimaniError | None = None  # why an upload that was asked for was turned down
         self._appending: asyncio.Task[None] | None = None
@@ -59,6 +60,14 @@ class Entry:
         """Wake everybody who waits in ``changed``."""
         event, self._changed = self._changed, asyncio.Event()
         event.set()
+
+    def count(self, run: str, moved: int) -> int:
+        """Note that a stream of a run brought so many bytes; returns how many all streams of that run have brought."""
+        name, before = self._run
+        if not run or name != run:
+            before = 0
+        self._run = (run, before + moved)
+        return before + moved
 
     async def read(self, offset: int, end: int) -> AsyncIterator[bytes]:
         """The bytes from ``offset`` to ``end`` (exclusive), as they arrive. Stops early when nobody brings the rest."""

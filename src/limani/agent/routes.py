@@ -74,12 +74,13 @@ class Service:
 
         def counted(event: wire.Event) -> None:
             if isinstance(event, wire.BlobDone):
-                kind = event.source if event.source in ("upload", "spool", "store") else "peer"
-                self.metrics.blobs.labels(kind).inc()
-                self.metrics.bytes_in.labels(kind).inc(event.moved)
+                self.metrics.blobs.labels(_kind(event.source)).inc()
             emit(event)
 
-        return Run(engine, self.spool, self.peers, self.grants, request, counted)
+        def arrived(source: str, moved: int) -> None:
+            self.metrics.bytes_in.labels(_kind(source)).inc(moved)
+
+        return Run(engine, self.spool, self.peers, self.grants, request, counted, arrived)
 
     def routes(self) -> Sequence[Route]:
         """All routes of ``/limani/v1``."""
@@ -242,6 +243,11 @@ async def _body(request: web.Request, kind: type[T]) -> T:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise BadInput(f"The request is not a {kind.__name__}: {error}.") from error
     raise BadInput(f"The request is larger than {MAX_REQUEST} bytes.")
+
+
+def _kind(source: str) -> str:
+    """A source without the name of a node, which would make a time series each."""
+    return source if source in ("upload", "spool", "store") else "peer"
 
 
 def _json(document: msgspec.Struct) -> web.Response:

@@ -1,7 +1,7 @@
 """One seed run: bring images onto this node, from peers where possible, by upload where not.
 
-Blobs move through the spool, several at once; each is given to the engine as soon as it is verified, so layers are
-unpacked while later ones still arrive.
+Blobs move through the spool, several at once; the engine takes each as it arrives, so layers are unpacked while later
+ones still come in.
 """
 
 from __future__ import annotations
@@ -40,8 +40,17 @@ class Run:
     """A run of one ``SeedRequest``. ``await prepare()`` may refuse it; ``await go()`` does it, telling ``emit``."""
 
     def __init__(
-        self, engine: Engine, spool: Spool, peers: Peers, grants: Grants, request: wire.SeedRequest, emit: Emit
+        self,
+        engine: Engine,
+        spool: Spool,
+        peers: Peers,
+        grants: Grants,
+        request: wire.SeedRequest,
+        emit: Emit,
+        arrived: Callable[[str, int], None],
     ) -> None:
+        """``arrived(source, bytes)`` is told of all bytes that came, also those of a run that fails."""
+        self._arrived = arrived
         self._engine, self._spool, self._peers, self._grants, self._emit = engine, spool, peers, grants, emit
         self._request = request
         self._targets = [Target.parse(spec) for spec in request.images]
@@ -50,6 +59,7 @@ class Run:
         self._small, self._large = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(1)
         self._tasks: asyncio.TaskGroup  # the run's own; exists while ``go`` does
         self._blobs: dict[str, asyncio.Task[tuple[str, int]]] = {}
+        self._turns: dict[str, asyncio.Event] = {}  # set when a blob begins to come
         self._users: dict[str, int] = {}  # layers of images not yet named, by digest
         self._told: set[str] = set()
         self._held: dict[str, ExitStack] = {}
@@ -62,7 +72,7 @@ class Run:
             for layer in target.layers:
                 # Held before planning: what another run brings is now either in the engine or still in the spool.
                 self._hold(layer.descriptor.digest, layer.descriptor.size)
-        self._plans = [await self._engine.plan(target) for target in self._targets]
+        self._plans = [await self._engine.plan(target, held=False) for target in self._targets]
         missing = {blob.digest for plan in self._plans for blob in plan.missing}
         for digest in list(self._held):
             if digest not in missing:
@@ -154,6 +164,7 @@ class Run:
     def _start(self, layer: Layer) -> None:
         digest = layer.descriptor.digest
         if digest not in self._blobs:
+            self._turns[digest] = asyncio.Event()
             self._blobs[digest] = self._tasks.create_task(self._obtain(layer.blob))
 
     def _correct(self, planned: Sequence[Layer], lacking: Sequence[Layer]) -> None:
@@ -169,8 +180,10 @@ class Run:
 
     async def _layer(self, session: ImportSession, layer: Layer) -> None:
         digest = layer.descriptor.digest
-        source, moved = await asyncio.shield(self._blobs[digest])
-        await session.put_blob(layer, self._spool.path(digest))
+        await self._turns[digest].wait()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(session.put_blob(layer, self._spool.open(digest, layer.descriptor.size)))
+            source, moved = await asyncio.shield(self._blobs[digest])
         if digest not in self._told:
             self._told.add(digest)
             self._emit(wire.BlobDone(digest, moved, source))
@@ -192,17 +205,28 @@ class Run:
         """Have a blob verified in the spool; returns where it came from and the bytes that moved for it."""
         entry = self._spool.open(blob.digest, blob.size)
         async with self._large if blob.size > LARGE else self._small:
+            self._turns[blob.digest].set()
             telling = asyncio.create_task(self._tell(entry))
             try:
                 waited = entry.writer.locked()
                 async with entry.writer:
-                    before = entry.moved
-                    source = await self._bring(entry)
-                    moved = entry.moved - before
+                    before, moved = entry.moved, 0
+                    try:
+                        source = await self._bring(entry)
+                    finally:
+                        moved = self._count(entry, entry.moved - before)
             finally:
                 telling.cancel()
-        self.moved += moved
+        if source == "spool" and moved:
+            source = entry.source  # it came in an earlier stream of this run
         return ("store" if waited and source == "spool" else source), moved
+
+    def _count(self, entry: Entry, moved: int) -> int:
+        """Count bytes that came, though the run may end here; returns those of all streams of the caller's run."""
+        self.moved += moved
+        if moved:
+            self._arrived(entry.source, moved)
+        return entry.count(self._request.run, moved)
 
     async def _tell(self, entry: Entry) -> None:
         """Report progress, a few times a second at most."""

@@ -11,6 +11,23 @@ from limani.engine.target import Layer, Target
 from limani.wire import Disk, Document, EngineStatus, ImagePlan, StoredImage
 
 
+class Arriving(Protocol):
+    """A layer's blob, which need not be complete: a file that grows.
+
+    ``received`` bytes of ``size`` are there; only when it is ``verified`` are they known to be the blob's. ``epoch``
+    grows when what had arrived turned out to be damaged: ``path`` is then a new file.
+    """
+
+    path: Path
+    size: int
+    received: int
+    verified: bool
+    epoch: int
+
+    async def changed(self) -> None:
+        """Wait until one of these changes."""
+
+
 class ImportSession(Protocol):
     """One image on its way into the store.
 
@@ -25,8 +42,8 @@ class ImportSession(Protocol):
         kept for as long as the session lasts.
         """
 
-    async def put_blob(self, layer: Layer, path: Path) -> None:
-        """Take a layer from a file whose digest has been verified; in any order, several at once.
+    async def put_blob(self, layer: Layer, blob: Arriving) -> None:
+        """Take a layer, as it arrives or afterwards, until it is verified; in any order, several at once.
 
         Raises RuntimeUnavailable, RuntimeFailed, DigestMismatch (the unpacked layer has another diffID).
         """
@@ -54,8 +71,11 @@ class Engine(Protocol):
     async def images(self) -> list[StoredImage]:
         """All images, sorted by their first reference."""
 
-    async def plan(self, target: Target) -> ImagePlan:
-        """What the node lacks of an image. Nothing is changed."""
+    async def plan(self, target: Target, *, held: bool = True) -> ImagePlan:
+        """What the node lacks of an image. Nothing is changed.
+
+        Without ``held`` the plan need not say which blobs could be served to others, for which each must be looked up.
+        """
 
     async def blob_size(self, digest: str) -> int | None:
         """Size in bytes of a blob the store can serve, None if it has none such."""

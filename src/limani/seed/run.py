@@ -7,6 +7,7 @@ has received stays in its spool, so a new stream resumes where the old one ended
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
@@ -96,6 +97,7 @@ class Run:
         self._uplink = asyncio.Semaphore(2)
         self._sent_at = 0.0  # when a byte last left, to tell a slow upload from a dead one
         self._fatal: LimaniError | None = None
+        self._name = secrets.token_hex(8)
         self._tasks: list[asyncio.Task[None]] = []
         self.outcomes: dict[str, Outcome] = {}
         self.uploaded = 0  # bytes this side has sent
@@ -210,7 +212,8 @@ class Run:
             case wire.Progress():
                 self._on_progress(node, event.digest, event.received, event.size)
             case wire.BlobDone():
-                outcome.moved[event.digest] = outcome.moved.get(event.digest, 0) + event.moved
+                # Of all streams of this run: the last word is the whole, unless the agent has started anew.
+                outcome.moved[event.digest] = max(outcome.moved.get(event.digest, 0), event.moved)
                 if event.moved:
                     outcome.sources.add(event.source)
             case wire.ImageDone():
@@ -233,7 +236,7 @@ class Run:
         found = await asyncio.gather(*(self._ask_peer(name) for name in names)) if again else known
         peers = (msgspec.structs.replace(peer, only=wanted[peer.node]) for peer in found if peer)
         specs = self._cargo.specs[step.node]
-        return wire.SeedRequest(images=specs, peers=tuple(peers), rate=self._rate, engine=self._engine)
+        return wire.SeedRequest(specs, tuple(peers), rate=self._rate, engine=self._engine, run=self._name)
 
     async def _ask_peer(self, name: str) -> wire.Peer | None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -11,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from limani.engine.containerd.engine import Containerd
+from limani.engine.containerd.engine import ARRIVING, Containerd
 from limani.engine.containerd.session import AGENT_LABEL
 from limani.errors import ImageInUse, RuntimeUnavailable
 from tests.integration.engine.daemons import Daemon
 from tests.unit.engine.conformance import EngineConformance, broken_off, missing, named, put
-from tests.unit.engine.samples import layer, sample
+from tests.unit.engine.samples import Arrival, arrived, layer, sample
 
 pytestmark = pytest.mark.integration
 
@@ -119,7 +120,7 @@ async def test_cancelled_while_sending(engine: Containerd, containerd_daemon: Da
         async with engine.session(image.target) as session:
             [first] = image.target.layers
             started.set()
-            await session.put_blob(first, files[first.descriptor.digest])
+            await session.put_blob(first, arrived(files[first.descriptor.digest]))
             await session.finish()
 
     task = asyncio.create_task(run())
@@ -131,6 +132,48 @@ async def test_cancelled_while_sending(engine: Containerd, containerd_daemon: Da
     assert leases(containerd_daemon) == ""
     assert ctr(containerd_daemon, "content", "active").splitlines()[1:] == []
     assert (await engine.plan(image.target)).state == "absent"
+
+
+async def test_cancelled_while_a_blob_arrives(engine: Containerd, containerd_daemon: Daemon, tmp_path: Path) -> None:
+    """An import whose blob stops in the middle can be cancelled at once, and leaves neither lease nor ingest."""
+    image = sample(named(), [layer(2 * MB, compress=False)])
+    [first], [data] = image.target.layers, image.blobs.values()
+    blob = Arrival(tmp_path / "blob", len(data))
+
+    async def run() -> None:
+        async with engine.session(image.target) as session:
+            await session.put_blob(first, blob)
+
+    task = asyncio.create_task(run())
+    blob.add(data[: len(data) // 2])
+    await sending(containerd_daemon, task)
+    task.cancel()
+    async with asyncio.timeout(10):
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert leases(containerd_daemon) == ""
+    assert ctr(containerd_daemon, "content", "active").splitlines()[1:] == []
+
+
+async def test_more_blobs_than_are_written_while_they_arrive(engine: Containerd, tmp_path: Path) -> None:
+    """Blobs that come very slowly hold nobody up whose blob is there."""
+    slow = [sample(named(), [layer(2 * MB, compress=False)]) for _ in range(ARRIVING + 2)]
+    fast = sample(named())
+    async with contextlib.AsyncExitStack() as stack, asyncio.timeout(60):
+        sessions = [await stack.enter_async_context(engine.session(image.target)) for image in slow]
+        data = [next(iter(image.blobs.values())) for image in slow]
+        blobs = [Arrival(tmp_path / str(number), len(bytes_)) for number, bytes_ in enumerate(data)]
+        putting = [
+            asyncio.create_task(session.put_blob(image.target.layers[0], blob))
+            for session, image, blob in zip(sessions, slow, blobs, strict=True)
+        ]
+        assert await put(engine, fast, tmp_path)
+        for bytes_, blob in zip(data, blobs, strict=True):
+            blob.add(bytes_)
+            blob.verify()
+        await asyncio.gather(*putting)
+        for session in sessions:
+            assert await session.finish()
 
 
 async def test_leftovers_of_a_dead_agent(engine: Containerd, containerd_daemon: Daemon, tmp_path: Path) -> None:
@@ -219,7 +262,7 @@ async def test_restart_in_the_middle(engine: Containerd, containerd_daemon: Daem
     async def run() -> bool:
         async with engine.session(image.target) as session:
             for item in image.target.layers:
-                await session.put_blob(item, files[item.descriptor.digest])
+                await session.put_blob(item, arrived(files[item.descriptor.digest]))
             return await session.finish()
 
     task = asyncio.create_task(run())

@@ -76,10 +76,10 @@ class Agent:
 
     @asynccontextmanager
     async def seeding(
-        self, specs: Sequence[wire.ImageSpec], peers: Sequence[wire.Peer] = (), rate: int = 0
+        self, specs: Sequence[wire.ImageSpec], peers: Sequence[wire.Peer] = (), rate: int = 0, run: str = ""
     ) -> AsyncIterator[Seeding]:
         """A seed run; leaving the block hangs up."""
-        data = msgspec.json.encode(wire.SeedRequest(tuple(specs), tuple(peers), rate))
+        data = msgspec.json.encode(wire.SeedRequest(tuple(specs), tuple(peers), rate, run=run))
         async with self.request("POST", "/limani/v1/seed", data=data) as response:
             if response.status >= 400:
                 raise LimaniError.from_dict(msgspec.json.decode(await response.read())["error"])

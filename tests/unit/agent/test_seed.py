@@ -18,6 +18,7 @@ from tests.unit.engine.fake import FakeEngine
 from tests.unit.engine.samples import layer, sample
 
 MB = 1 << 20
+RECEIVED = 'limani_received_bytes_total{source="upload"} '
 
 
 async def test_missing_layers_are_asked_for(agent: Agent) -> None:
@@ -112,6 +113,26 @@ async def test_caller_who_goes_away(agent: Agent) -> None:
     assert digest.removeprefix("sha256:") in agent.spooled()
 
 
+@pytest.mark.parametrize(("second", "counted"), [("one", MB), ("other", MB - 300_000)], ids=["same-run", "another-run"])
+async def test_bytes_of_a_broken_stream(agent: Agent, second: str, counted: int) -> None:
+    """What came before a stream broke counts as moved in the next stream of the same run, and in no other run's."""
+    image = sample("demo/app:1", [layer(MB, compress=False)])
+    [(digest, data)] = image.blobs.items()
+    async with agent.seeding([image.spec], run="one") as seeding:
+        await seeding.until(wire.Want)
+        location, _ = await agent.start_upload(digest)
+        await agent.append(location, 0, data[:300_000], 300_000)
+    async with agent.seeding([image.spec], run=second) as seeding:
+        last = await seeding.serve(image.blobs)
+    [done] = seeding.of(wire.BlobDone)
+    assert (done.moved, done.source) == (len(data) - MB + counted, "upload")
+    assert isinstance(last, wire.Finished)
+    assert last.moved == len(data) - 300_000
+    async with agent.request("GET", "/metrics") as response:
+        [line] = [line for line in (await response.text()).splitlines() if line.startswith(RECEIVED)]
+    assert float(line.removeprefix(RECEIVED)) == len(data)
+
+
 async def test_agent_that_was_killed(tmp_path: Path) -> None:
     """A new process finds what its predecessor received, and asks for the rest only."""
     image = sample("demo/app:1", [layer(MB)])
@@ -138,7 +159,7 @@ async def test_spool_damaged_by_a_crash(tmp_path: Path) -> None:
 
 
 async def test_upload_with_a_wrong_byte(agent: Agent) -> None:
-    """Bytes that do not have their digest are refused before the engine sees any, and the run says so."""
+    """Bytes that do not have their digest are refused, the engine is left with nothing, and the run says so."""
     image = sample("demo/app:1", [layer(MB)])
     [(digest, data)] = image.blobs.items()
     bad = bytes([data[0] ^ 1]) + data[1:]
@@ -146,8 +167,8 @@ async def test_upload_with_a_wrong_byte(agent: Agent) -> None:
         last = await seeding.serve({digest: bad})
     assert isinstance(last, wire.Failed)
     assert last.error["code"] == "digest_mismatch"
-    assert "put_blob" not in agent.engine.calls
-    assert agent.engine.names == {}
+    assert "finish" not in agent.engine.calls
+    assert (agent.engine.names, agent.engine.blobs) == ({}, {})
     assert agent.spooled() == []
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 from limani.engine.base import Engine
 from limani.engine.target import Target
 from limani.errors import BlobUnknown, DigestMismatch, ImageNotFound, RuntimeFailed, Unsupported
-from tests.unit.engine.samples import Sample, layer, sample
+from tests.unit.engine.samples import Arrival, Sample, arrived, layer, sample
 
 
 def named(prefix: str = "conformance") -> str:
@@ -29,7 +31,7 @@ async def put(
         for item in reversed(lacking) if backwards else lacking:
             if only is not None and item.descriptor.digest not in only:
                 continue
-            await session.put_blob(item, files[item.descriptor.digest])
+            await session.put_blob(item, arrived(files[item.descriptor.digest]))
         return await session.finish()
 
 
@@ -37,7 +39,7 @@ async def broken_off(engine: Engine, target: Target, files: Mapping[str, Path]) 
     """An import that ends by an exception (ZeroDivisionError) after its last layer."""
     async with engine.session(target) as session:
         for item in session.lacking():
-            await session.put_blob(item, files[item.descriptor.digest])
+            await session.put_blob(item, arrived(files[item.descriptor.digest]))
         raise ZeroDivisionError
 
 
@@ -83,6 +85,39 @@ class EngineConformance:
         """A layer may be put before its parents."""
         image = sample(named(), [layer(), layer(compress=False), layer()])
         assert await put(engine, image, tmp_path, backwards=True)
+        assert (await engine.plan(image.target)).state == "present"
+
+    async def test_layer_that_arrives_while_it_is_put(self, engine: Engine, tmp_path: Path) -> None:
+        """A layer may be put before its first byte has come; pieces of any length follow, then it is verified."""
+        image = sample(named(), [layer(700_000, compress=False)])
+        [item], [data] = image.target.layers, image.blobs.values()
+        blob = Arrival(tmp_path / "blob", len(data))
+        async with engine.session(image.target) as session, asyncio.timeout(60):
+            putting = asyncio.create_task(session.put_blob(item, blob))
+            for start, end in itertools.pairwise((0, 1, 300_000, 600_000, len(data))):
+                blob.add(data[start:end])
+                await asyncio.sleep(0)
+            assert not putting.done()
+            blob.verify()
+            await putting
+            assert await session.finish()
+        assert (await engine.plan(image.target)).state == "present"
+
+    async def test_layer_that_arrives_damaged_and_again(self, engine: Engine, tmp_path: Path) -> None:
+        """What is thrown away because it was damaged is thrown away by the engine too."""
+        image = sample(named(), [layer(700_000, compress=False)])
+        [item], [data] = image.target.layers, image.blobs.values()
+        blob = Arrival(tmp_path / "blob", len(data))
+        async with engine.session(image.target) as session, asyncio.timeout(60):
+            putting = asyncio.create_task(session.put_blob(item, blob))
+            await asyncio.sleep(0)
+            blob.add(b"x" * len(data))
+            await asyncio.sleep(0.1)  # long enough for most of it to be taken; shorter tests less, and never fails
+            blob.rewind()
+            blob.add(data)
+            blob.verify()
+            await putting
+            assert await session.finish()
         assert (await engine.plan(image.target)).state == "present"
 
     async def test_same_layer_twice(self, engine: Engine, tmp_path: Path) -> None:

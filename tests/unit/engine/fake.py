@@ -6,10 +6,9 @@ import asyncio
 import gzip
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
 from typing import Literal
 
-from limani.engine.base import ImportSession
+from limani.engine.base import Arriving, ImportSession
 from limani.engine.target import Layer, Target
 from limani.errors import BlobUnknown, DigestMismatch, ImageInUse, ImageNotFound, RuntimeUnavailable, Unsupported
 from limani.image import digest as digests
@@ -70,7 +69,7 @@ class FakeEngine:
         top = max((n for n, item in enumerate(target.layers, 1) if item.chain_id in self.chains), default=0)
         return tuple(item for item in target.layers[top:] if item.descriptor.digest not in self.blobs)
 
-    async def plan(self, target: Target) -> ImagePlan:
+    async def plan(self, target: Target, *, held: bool = True) -> ImagePlan:
         self._use("plan")
         here = self.names.get(str(target.reference))
         pinned = str(target.reference) in self.pinned
@@ -166,12 +165,14 @@ class FakeSession:
     def lacking(self) -> tuple[Layer, ...]:
         return self._lacking
 
-    async def put_blob(self, layer: Layer, path: Path) -> None:
+    async def put_blob(self, layer: Layer, blob: Arriving) -> None:
         self._engine._use("put_blob")
         self._engine.put_begun.set()
         if self._engine.gate is not None:
             await self._engine.gate.wait()
-        data = path.read_bytes()
+        while not blob.verified:
+            await blob.changed()
+        data = blob.path.read_bytes()
         assert digests.of(data) == layer.descriptor.digest, "an engine must never be given unverified bytes"
         raw = gzip.decompress(data) if media.layer_compression(layer.descriptor.media_type) else data
         if digests.of(raw) != layer.diff_id:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import io
 import json
@@ -16,6 +17,45 @@ from limani.image import digest as digests
 from limani.image import media
 from limani.image.platform import Platform
 from limani.wire import Document, ImageSpec
+
+
+class Arrival:
+    """A blob on its way (``engine.base.Arriving``), moved by a test."""
+
+    def __init__(self, path: Path, size: int, received: int = 0, *, verified: bool = False) -> None:
+        self.path, self.size, self.received, self.verified, self.epoch = path, size, received, verified, 0
+        self._changed = asyncio.Event()
+
+    async def changed(self) -> None:
+        await self._changed.wait()
+
+    def add(self, data: bytes) -> None:
+        """More bytes have come."""
+        with self.path.open("ab") as file:
+            file.write(data)
+        self.received += len(data)
+        self._notify()
+
+    def verify(self) -> None:
+        """It is the blob."""
+        self.verified = True
+        self._notify()
+
+    def rewind(self) -> None:
+        """It was not: everything is thrown away."""
+        self.path.unlink()
+        self.received, self.epoch = 0, self.epoch + 1
+        self._notify()
+
+    def _notify(self) -> None:
+        event, self._changed = self._changed, asyncio.Event()
+        event.set()
+
+
+def arrived(path: Path) -> Arrival:
+    """A blob that is complete."""
+    size = path.stat().st_size
+    return Arrival(path, size, size, verified=True)
 
 
 @dataclass(frozen=True)

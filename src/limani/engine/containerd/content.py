@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
 import queue
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -26,10 +24,11 @@ THREADS = 6
 ABORTS = 6
 
 _CONTENT = "/containerd.services.content.v1.Content/"
+_WRITE = _CONTENT + "Write"
 _NAMESPACES = "/containerd.services.namespaces.v1.Namespaces/List"
 
 Reader = Callable[[int], Iterator[bytes]]
-"""Yields a blob's bytes from an offset on; called in a worker thread."""
+"""Yields a blob's bytes from an offset on, called in a worker thread. A write that gets fewer than all is no error."""
 
 
 class Content:
@@ -63,6 +62,12 @@ class Content:
             if size is not None:
                 return size, name
         return None
+
+    async def find_all(self, digests: Iterable[str]) -> dict[str, tuple[int, str]]:
+        """Those of several blobs that are there, all asked for at once; see ``find``."""
+        wanted = tuple(dict.fromkeys(digests))
+        places = await asyncio.gather(*(self.find(digest) for digest in wanted))
+        return {digest: place for digest, place in zip(wanted, places, strict=True) if place}
 
     async def read(
         self, digest: str, offset: int = 0, length: int | None = None, namespace: str | None = None
@@ -112,44 +117,21 @@ class Content:
         offsets: queue.SimpleQueue[int | None] = queue.SimpleQueue()
         requests = _requests(offsets, ref, digest, size, read, dict(labels))
         stop = threading.Event()
-        work = loop.run_in_executor(self._pool, self._write, stop, offsets, requests, lease)
+        sent = itertools.takewhile(lambda _: not stop.is_set(), requests)
+        call = self._rpc.duplex(_WRITE, sent, pb.WriteContentRequest, pb.WriteContentResponse, lease=lease)
+        work = loop.run_in_executor(self._pool, _follow, call, stop, offsets)
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
             work.cancel()
             stop.set()
             offsets.put(None)
+            call.cancel()
             # The caller may remove what ``read`` reads from, so the thread must have left it.
             await asyncio.wait([work])
             if not work.cancelled():
                 work.exception()
             raise
-
-    def _write(
-        self,
-        stop: threading.Event,
-        offsets: queue.SimpleQueue[int | None],
-        requests: Iterator[pb.WriteContentRequest],
-        lease: str,
-    ) -> bool:
-        method = _CONTENT + "Write"
-        sent = itertools.takewhile(lambda _: not stop.is_set(), requests)
-        call = self._rpc.duplex(method, sent, pb.WriteContentRequest, pb.WriteContentResponse, lease=lease)
-        try:
-            for answer in call:
-                if stop.is_set():
-                    return False
-                if answer.action == pb.STAT:
-                    offsets.put(answer.offset)
-        except grpc.RpcError as error:
-            if error.code() is not grpc.StatusCode.ALREADY_EXISTS:
-                raise translate(error, method) from error
-            return False
-        else:
-            return True
-        finally:
-            offsets.put(None)  # lets the sender's thread end whatever happened
-            call.cancel()
 
     async def label(self, digest: str, labels: Mapping[str, str]) -> None:
         """Set labels of a blob, leaving its others as they are."""
@@ -181,6 +163,25 @@ def _next(call: Any) -> Any:
     return next(call, None)
 
 
+def _follow(call: Any, stop: threading.Event, offsets: queue.SimpleQueue[int | None]) -> bool:
+    """The answers to a write, in a worker thread; False if the blob was there."""
+    try:
+        for answer in call:
+            if stop.is_set():
+                return False
+            if answer.action == pb.STAT:
+                offsets.put(answer.offset)
+    except grpc.RpcError as error:
+        if error.code() is not grpc.StatusCode.ALREADY_EXISTS:
+            raise translate(error, _WRITE) from error
+        return False
+    else:
+        return True
+    finally:
+        offsets.put(None)  # lets the sender's thread end whatever happened
+        call.cancel()
+
+
 def _requests(
     offsets: queue.SimpleQueue[int | None], ref: str, digest: str, size: int, read: Reader, labels: dict[str, str]
 ) -> Iterator[pb.WriteContentRequest]:
@@ -193,16 +194,6 @@ def _requests(
     for data in read(offset) if offset < size else ():
         yield pb.WriteContentRequest(action=pb.WRITE, offset=offset, data=data)
         offset += len(data)
+    if offset < size:
+        return  # the reader had no more
     yield pb.WriteContentRequest(action=pb.COMMIT, total=size, offset=offset, expected=digest, labels=labels)
-
-
-def file_reader(path: Path) -> Reader:
-    """A reader of a file."""
-
-    def read(offset: int) -> Iterator[bytes]:
-        with path.open("rb", buffering=0) as file:
-            os.lseek(file.fileno(), offset, os.SEEK_SET)
-            while data := file.read(CHUNK):
-                yield data
-
-    return read

@@ -32,6 +32,8 @@ PATIENCE_S = 10.0
 """How long a small request waits for a containerd that restarts; its caller does not wait for ever."""
 UNPACKS = 2
 """Layers unpacked at once: each takes a core of containerd's."""
+ARRIVING = 3
+"""Layers written while they arrive; each holds a thread of ``Content``'s, of which others need some to be read by."""
 
 
 class Containerd:
@@ -51,7 +53,7 @@ class Containerd:
         self.rpc = Rpc(address, namespace)
         self.content = Content(self.rpc)
         self.catalog = Catalog(self)
-        self.unpacking = asyncio.Semaphore(UNPACKS)
+        self.unpacking, self.arriving = asyncio.Semaphore(UNPACKS), asyncio.Semaphore(ARRIVING)
         self._disks = disks
         self._snapshotter = snapshotter
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -123,34 +125,26 @@ class Containerd:
                 return number
         return 0
 
-    async def plan(self, target: Target) -> ImagePlan:
+    async def plan(self, target: Target, *, held: bool = True) -> ImagePlan:
         """See ``Engine``."""
-        return await self.rpc.redo(lambda: self._plan(target), PATIENCE_S)
+        return await self.rpc.redo(lambda: self._plan(target, held), PATIENCE_S)
 
-    async def _plan(self, target: Target) -> ImagePlan:
+    async def _plan(self, target: Target, held: bool) -> ImagePlan:
         reference = target.reference
         name = f"{reference.name}:{reference.tag}" if reference.tag else f"{reference.name}@{target.digest}"
-        blobs = tuple({layer.descriptor.digest for layer in target.layers})
-        # One question after the other would cost an image of many layers a round trip each.
-        record, unpacked, places = await asyncio.gather(
-            self.catalog.get(name),
-            self.unpacked(target),
-            asyncio.gather(*(self.content.find(digest) for digest in blobs)),
-        )
+        record, unpacked = await asyncio.gather(self.catalog.get(name), self.unpacked(target))
         found = record.target.digest if record else ""
-        held = {digest for digest, place in zip(blobs, places, strict=True) if place}
-        missing = {
-            layer.descriptor.digest: layer.blob
-            for layer in target.layers[unpacked:]
-            if layer.descriptor.digest not in held
-        }
+        above = target.layers[unpacked:]
+        # One question after the other would cost an image of many layers a round trip each.
+        there = await self.content.find_all(layer.descriptor.digest for layer in (target.layers if held else above))
+        missing = {layer.descriptor.digest: layer.blob for layer in above if layer.descriptor.digest not in there}
         pinned = record is not None and PINNED in record.labels
         complete = found == target.digest and unpacked == len(target.layers) and (pinned or not target.pin)
         return ImagePlan(
             reference=str(reference),
             state="present" if complete else "differs" if found else "absent",
             missing=tuple(missing.values()),
-            held=tuple(sorted(held)),
+            held=tuple(sorted(there)),
             found=found,
             pinned=pinned,
         )

@@ -13,19 +13,20 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import grpc
 from google.protobuf.empty_pb2 import Empty
 
 from limani.engine.containerd._pb import diff_pb2, leases_pb2, snapshots_pb2, types_pb2
-from limani.engine.containerd.content import Reader, file_reader
+from limani.engine.containerd.content import Reader
+from limani.engine.containerd.growing import growing
 from limani.engine.containerd.rpc import is_status
 from limani.engine.target import Layer, Target
 from limani.errors import BlobUnknown, DigestMismatch, LimaniError, RuntimeFailed
 
 if TYPE_CHECKING:
+    from limani.engine.base import Arriving
     from limani.engine.containerd.engine import Containerd
 
 LEASES = "/containerd.services.leases.v1.Leases/"
@@ -58,12 +59,11 @@ class Session:
         top = await self._engine.unpacked(self._target, self.lease)
         for layer in layers[:top]:
             self._stored[layer.chain_id].set()
+        found = await self._content.find_all(layer.descriptor.digest for layer in layers[top:])
         for layer in layers[top:]:
-            found = await self._content.find(layer.descriptor.digest)
-            if found is None:
-                continue
-            await self._adopt(layer, found[1])
-            self._stored[layer.chain_id].set()
+            if layer.descriptor.digest in found:
+                await self._adopt(layer, found[layer.descriptor.digest][1])
+                self._stored[layer.chain_id].set()
 
     def lacking(self) -> tuple[Layer, ...]:
         """See ``ImportSession``."""
@@ -73,16 +73,31 @@ class Session:
         """Take a blob containerd has into the lease; one of another namespace into ours as well."""
         await self._write(layer, self._engine.content_reader(layer.descriptor.digest, namespace))
 
-    async def put_blob(self, layer: Layer, path: Path) -> None:
+    async def put_blob(self, layer: Layer, blob: Arriving) -> None:
         """Store a layer (see ``ImportSession``); it is unpacked as soon as its parents are."""
-        await self._write(layer, file_reader(path))
+        arriving = self._engine.arriving
+        while arriving.locked() and not blob.verified:
+            await blob.changed()
+        async with contextlib.nullcontext() if blob.verified else arriving:
+            while not await self._put(layer, blob):
+                await self._content.abort(self._ref(layer))
         self._changed = True
         self._stored[layer.chain_id].set()
+
+    async def _put(self, layer: Layer, blob: Arriving) -> bool:
+        """Write a blob while it arrives; False where what had arrived was damaged."""
+        async with growing(blob) as reading:
+            await self._write(layer, reading.read)
+            return not reading.rewound
+
+    def _ref(self, layer: Layer) -> str:
+        """The name of a layer's ingest."""
+        return f"{self.lease}-{layer.descriptor.digest}"
 
     async def _write(self, layer: Layer, read: Reader) -> None:
         digest = layer.descriptor.digest
         labels = {"containerd.io/uncompressed": layer.diff_id, **self._engine.source_labels(self._target)}
-        ref = f"{self.lease}-{digest}"
+        ref = self._ref(layer)
 
         async def step() -> None:
             await self._content.write(ref, digest, layer.descriptor.size, read, lease=self.lease, labels=labels)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
-from limani.engine.base import ImportSession
+from limani.engine.base import Arriving, ImportSession
 from limani.engine.disks import disks_of
 from limani.engine.docker.api import DockerApi
 from limani.engine.docker.archive import partial_archive
@@ -115,7 +115,7 @@ class Docker:
                 return target.layers[number:]
         return target.layers
 
-    async def plan(self, target: Target) -> ImagePlan:
+    async def plan(self, target: Target, *, held: bool = True) -> ImagePlan:
         """See ``Engine``."""
         return await self.api.redo(lambda: self._plan(target), PATIENCE_S)
 
@@ -206,9 +206,11 @@ class _Session:
         """See ``ImportSession``."""
         return self._lacking
 
-    async def put_blob(self, layer: Layer, path: Path) -> None:
-        """See ``ImportSession``; the file must stay until ``finish``."""
-        self._layers[layer.descriptor.digest] = path
+    async def put_blob(self, layer: Layer, blob: Arriving) -> None:
+        """See ``ImportSession``; the file must stay until ``finish``, because the daemon takes all layers at once."""
+        while not blob.verified:
+            await blob.changed()
+        self._layers[layer.descriptor.digest] = blob.path
 
     async def finish(self) -> bool:
         """See ``ImportSession``."""
