@@ -102,6 +102,8 @@ def run(part: Part) -> Outcome:
 def end_after(limit_s: int, command: Sequence[str]) -> int:
     """Run ``command`` in its own session and return its exit code; raises TimeoutError after ending all of it."""
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    # A shell that started us in the background has us ignore it, and what we start would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environment, start_new_session=True) as process:
         try:
             return process.wait(limit_s)

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
 
 from limani import wire
 from limani.agent.entry import Entry
@@ -27,6 +27,8 @@ AT_ONCE = 4
 """Small blobs on their way at the same time."""
 LARGE = 4 << 20
 """Larger blobs come one after the other, the base first: it is unpacked while the next one arrives."""
+AHEAD = 4 << 20
+"""When so much of a blob is left, the next one begins."""
 ROUNDS = 2
 """How often every peer is tried for a blob before the caller is asked for it."""
 SILENCE_S = 120.0
@@ -204,9 +206,10 @@ class Run:
     async def _obtain(self, blob: wire.Blob) -> tuple[str, int]:
         """Have a blob verified in the spool; returns where it came from and the bytes that moved for it."""
         entry = self._spool.open(blob.digest, blob.size)
-        async with self._large if blob.size > LARGE else self._small:
+        async with AsyncExitStack() as turn:
+            await turn.enter_async_context(self._large if blob.size > LARGE else self._small)
             self._turns[blob.digest].set()
-            telling = asyncio.create_task(self._tell(entry))
+            beside = [asyncio.create_task(self._tell(entry)), asyncio.create_task(_yield_turn(entry, turn))]
             try:
                 waited = entry.writer.locked()
                 async with entry.writer:
@@ -216,7 +219,8 @@ class Run:
                     finally:
                         moved = self._count(entry, entry.moved - before)
             finally:
-                telling.cancel()
+                for task in beside:
+                    task.cancel()
         if source == "spool" and moved:
             source = entry.source  # it came in an earlier stream of this run
         return ("store" if waited and source == "spool" else source), moved
@@ -287,6 +291,13 @@ class Run:
 def _lacking(target: Target, plan: wire.ImagePlan) -> Sequence[Layer]:
     missing = {blob.digest for blob in plan.missing}
     return [layer for layer in target.layers if layer.descriptor.digest in missing]
+
+
+async def _yield_turn(entry: Entry, turn: AsyncExitStack) -> None:
+    """Let the next blob begin a little before this one ends, so that the link never waits for a question."""
+    while entry.size - entry.received > AHEAD:
+        await entry.changed()
+    await turn.aclose()
 
 
 def _unexpect(entry: Entry) -> None:
