@@ -51,13 +51,14 @@ def pytest(name: str, what: str, limit_s: int, *arguments: str, root: bool = Fal
 
 
 INTEGRATION = ("-m", "integration and not lab", "-n", "2", "--dist", "loadgroup")
+LESSONS = ("tests/lab", "-m", "lab", "-n", "2", "--dist", "loadgroup")
 TWO_BROWSERS = ("tests/site", "-m", "site", "-n", "2", "--dist", "loadfile")
 PARTS = (
     Part("lint", "every linter, ansible-test sanity among them", ["scripts/lint.sh"], 900),
     pytest("unit", "unit tests", 600, "-n", "2", "-m", "not integration and not site"),
     Part("prepare", "programs of the lab cluster, the agent's image", [sys.executable, "scripts/setup_lab.py"], 1800),
     pytest("integration", "tests on a real cluster", 2400, *INTEGRATION, root=True),
-    pytest("lab", "every lesson on a real daemon and a real cluster", 1200, "tests/lab", "-m", "lab", root=True),
+    pytest("lab", "every lesson on a real daemon and a real cluster", 1200, *LESSONS, root=True),
     pytest("site", "site and web terminal in a real browser", 900, *TWO_BROWSERS),
     Part("molecule", "molecule scenarios on a real cluster", ["scripts/molecule.sh"], 1500, root=True),
 )

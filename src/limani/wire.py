@@ -48,6 +48,7 @@ class Blob(msgspec.Struct, frozen=True):
     digest: str
     size: int
     media_type: str = "application/octet-stream"
+    here: int = 0  # in a plan: bytes an earlier run has left on the node, which need not travel again
 
 
 class Disk(msgspec.Struct, frozen=True):

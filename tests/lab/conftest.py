@@ -8,10 +8,11 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,7 @@ from limani.lab.lesson import Lesson
 from tests.lab.story import Proof, Story, claims, tell
 from tests.support.plays import link_collection
 
+HERE = Path(__file__).parent
 PATIENCE_S = "15"
 """How long a probe may take here: several workers on two busy cores are no learner's machine."""
 CLUSTERS = ("cluster", "other-cluster")
@@ -40,6 +42,7 @@ class Telling:
 
 
 _telling = Telling()
+_figures: list[str] = []
 
 
 @pytest.fixture(scope="session")
@@ -108,22 +111,51 @@ def _tell_all(queue: list[tuple[Story, list[str]]]) -> None:
         asyncio.run(tell(story, proofs, done))
 
 
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """Two groups for ``-n 2 --dist loadgroup``: the matrix, and what kills and looks at places of its own."""
+    for item in items:
+        if item.path.parent == HERE:
+            item.add_marker(pytest.mark.xdist_group("matrix" if item.path.name == "test_matrix.py" else "places"))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Send the figures to the process that prints them, if that is another one."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["lab"] = figures()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take the figures of a process that has ended."""
+    _figures.extend(getattr(node, "workeroutput", {}).get("lab", ()))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print what checks and resets took: 95 of 100 were at most this long."""
+    lines = _figures or figures()
+    if lines:
+        terminalreporter.section("learning lab: seconds, p95 (count)")
+    for line in lines:
+        terminalreporter.write_line(line)
+
+
+def figures() -> list[str]:
+    """A line for every lesson told by this process, the slowest claims, and all lessons together."""
     if not _telling.stories:
-        return
-    terminalreporter.section("learning lab: seconds, p95 (count)")
-    for story in sorted(_telling.stories, key=lambda story: story.lesson.number):
-        terminalreporter.write_line(
-            f"{story.lesson.folder.name:<20} check {p95(story.checks)}   reset {p95(story.resets)}"
-        )
+        return []
+    lines = [
+        f"{story.lesson.folder.name:<20} check {p95(story.checks)}   reset {p95(story.resets)}"
+        for story in sorted(_telling.stories, key=lambda story: story.lesson.number)
+    ]
     checks = [second for story in _telling.stories for second in story.checks]
     resets = [second for story in _telling.stories for second in story.resets]
     slowest = sorted(
         ((s, f"{story.lesson.folder.name}:{c}") for story in _telling.stories for c, s in story.took.items())
     )
-    terminalreporter.write_line("slowest: " + ", ".join(f"{name} {s:.0f} s" for s, name in slowest[:-8:-1]))
-    terminalreporter.write_line(f"{'all':<20} check {p95(checks)}   reset {p95(resets)}")
+    lines.append("slowest: " + ", ".join(f"{name} {s:.0f} s" for s, name in slowest[:-8:-1]))
+    lines.append(f"{'all':<20} check {p95(checks)}   reset {p95(resets)}")
+    return lines
 
 
 def p95(seconds: list[float]) -> str:

@@ -35,6 +35,7 @@ class Entry:
         self.used = time.time()
         self.expected = 0  # runs that will bring this blob
         self.given = False  # the engine has it
+        self.spent = False  # nobody needs it but who reads it now
         self.epoch = 0  # grows when what had arrived was thrown away
         self.moved = 0  # bytes ever appended by this process
         self._run = ("", 0)  # the last run that brought bytes, and how many

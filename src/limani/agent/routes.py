@@ -126,7 +126,14 @@ class Service:
         peer = None
         if asked.grant:
             peer = wire.Peer(self.node, self.peer_url, self.fingerprint, self.grants.issue(digests).token)
+        plans = [self._with_spool(plan) for plan in plans]
         return _json(wire.Plan(tuple(plans), need.total, await disks(engine, self.spool, need), peer))
+
+    def _with_spool(self, plan: wire.ImagePlan) -> wire.ImagePlan:
+        """A plan that says how much of what is missing has arrived."""
+        replace = msgspec.structs.replace
+        here = (replace(blob, here=min(blob.size, self.spool.known(blob.digest))) for blob in plan.missing)
+        return replace(plan, missing=tuple(here))
 
     async def grant(self, request: web.Request) -> web.Response:
         """wire.PlanRequest -> wire.Grant for every blob of its images."""

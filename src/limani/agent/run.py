@@ -98,6 +98,7 @@ class Run:
         if digest in self._held:
             return
         entry = self._spool.open(digest, size)
+        entry.spent = False
         self._held[digest] = stack = ExitStack()
         stack.enter_context(self._spool.hold(entry))
         entry.expected += 1
@@ -114,7 +115,7 @@ class Run:
         if entry is None or not (entry.given or not entry.received):
             return
         if self._engine.keeps_blobs or not entry.received or not self._grants.names(digest):
-            self._spool.drop(entry)
+            self._spool.spend(entry)
 
     def close(self) -> None:
         """Let go of the spool's files."""

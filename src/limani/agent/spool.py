@@ -109,6 +109,8 @@ class Spool:
         finally:
             entry.holds -= 1
             entry.used = time.time()
+            if entry.spent:
+                self.drop(entry)
 
     def announce(self) -> None:
         """Wake those who wait for an entry that did not exist."""
@@ -126,13 +128,18 @@ class Spool:
             raise BlobUnknown(f"This node has no blob {digest} and expects none.", digest=digest) from None
 
     def drop(self, entry: Entry) -> None:
-        """Remove a file nobody holds (otherwise nothing happens; the sweep comes back to it)."""
+        """Remove a file nobody holds (otherwise nothing happens)."""
         if entry.holds or entry.writer.locked():
             return
         entry.close()
         if self._entries.get(entry.digest) is entry:
             del self._entries[entry.digest]
         entry.path.unlink(missing_ok=True)
+
+    def spend(self, entry: Entry) -> None:
+        """Remove a file that has served, as soon as nobody holds it: a peer may still be reading."""
+        entry.spent = True
+        self.drop(entry)
 
     # --- room ------------------------------------------------------------------------------------------------------
 

@@ -257,7 +257,7 @@ def planned_images(plan: NodePlan, cargo: Cargo) -> dict[str, Any]:
             "changed": image.state != "present" or (spec.pin and not image.pinned),
             "state": "present",
             "digest": target_digest(spec),
-            "bytes": sum(blob.size for blob in own),
+            "bytes": sum(blob.size - blob.here for blob in own),
             "pinned": image.pinned or spec.pin,
             "reason": "",
             "before": {"digest": image.found, "pinned": image.pinned},

@@ -34,7 +34,7 @@ class NodePlan:
     @property
     def bytes(self) -> int:
         """Bytes that have to travel to this node."""
-        return sum(blob.size for blob in self.missing.values())
+        return sum(blob.size - blob.here for blob in self.missing.values())
 
     @property
     def changed(self) -> bool:
@@ -44,7 +44,7 @@ class NodePlan:
     def shortage(self) -> wire.Disk | None:
         """The fullest disk if it cannot take what is needed, else None."""
         tight = min(self.disks, key=lambda disk: disk.free, default=None)
-        return tight if tight is not None and self.bytes > 0 and tight.free < self.needed else None
+        return tight if tight is not None and self.missing and tight.free < self.needed else None
 
 
 def node_plan(node: str, answer: wire.Plan) -> NodePlan:

@@ -15,7 +15,7 @@ from limani.agent.main import settings
 from limani.errors import BadInput
 from limani.image import digest as digests
 from tests.unit.agent.harness import HEADERS, TOKEN, Agent, running, tls
-from tests.unit.engine.samples import sample
+from tests.unit.engine.samples import layer, sample
 
 
 async def seed(agent: Agent, *names: str) -> None:
@@ -54,6 +54,18 @@ async def test_plan_changes_nothing(agent: Agent) -> None:
     assert plan.peer is None
     assert "session" not in agent.engine.calls
     assert agent.spooled() == []
+
+
+async def test_plan_counts_what_has_arrived(agent: Agent) -> None:
+    """What an earlier run has left in the spool need not travel again, and a plan says so."""
+    image = sample("demo/app:1", [layer(100_000, compress=False)])
+    [(digest, data)] = image.blobs.items()
+    async with agent.seeding([image.spec]) as seeding:
+        await seeding.until(wire.Want)
+        location, _ = await agent.start_upload(digest)
+        await agent.append(location, 0, data[:40_000], 40_000)
+    [blob] = (await agent.plan(image.spec)).images[0].missing
+    assert (blob.digest, blob.size, blob.here) == (digest, len(data), 40_000)
 
 
 async def test_remove(agent: Agent) -> None:

@@ -140,6 +140,19 @@ async def test_held_files_stay(spool: Spool) -> None:
     assert not entry.path.exists()
 
 
+async def test_file_that_has_served_goes_with_its_last_reader(spool: Spool) -> None:
+    """A file nobody needs any more goes when the last who holds it lets go."""
+    data = b"x" * 10
+    entry = spool.open(digests.of(data), 10)
+    await fill(entry, data)
+    with spool.hold(entry):
+        with spool.hold(entry):
+            spool.spend(entry)
+        assert entry.path.exists()
+    assert spool.get(entry.digest) is None
+    assert not entry.path.exists()
+
+
 async def test_old_files_go(tmp_path: Path) -> None:
     """What was left behind goes after its time to live; what is younger stays."""
     old, young = digests.of(b"old"), digests.of(b"young")
