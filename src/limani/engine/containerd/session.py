@@ -49,6 +49,7 @@ class Session:
         self._stored = {layer.chain_id: asyncio.Event() for layer in target.layers}
         self.unpacking: asyncio.Task[None] | None = None
         self.describing: asyncio.Task[None] | None = None
+        self._unpacked = 0  # layers that were there unpacked; the lease holds the highest, and it its parents
         self._keys: set[str] = set()  # extractions that are not committed yet
         self._changed = False
         self._named = False
@@ -56,7 +57,7 @@ class Session:
     async def prepare(self) -> None:
         """Find out what is there, and keep it from being collected meanwhile."""
         layers = self._target.layers
-        top = await self._engine.unpacked(self._target, self.lease)
+        top = self._unpacked = await self._engine.unpacked(self._target, self.lease)
         for layer in layers[:top]:
             self._stored[layer.chain_id].set()
         found = await self._content.find_all(layer.descriptor.digest for layer in layers[top:])
@@ -107,8 +108,9 @@ class Session:
 
     async def unpack(self) -> None:
         """Unpack layer after layer as they are stored; runs beside ``put_blob`` as a task of its own."""
-        parent = ""
-        for layer in self._target.layers:
+        layers, top = self._target.layers, self._unpacked
+        parent = layers[top - 1].chain_id if top else ""
+        for layer in layers[top:]:
             await self._stored[layer.chain_id].wait()
             async with self._engine.lock(layer.chain_id):
                 await self._rpc.redo(lambda layer=layer, parent=parent: self._unpack(layer, parent))  # type: ignore[misc]
