@@ -20,7 +20,6 @@ from limani.engine.target import Target
 from limani.errors import ImageInUse, ImageNotFound, LimaniError, RuntimeFailed
 from limani.image.manifest import MAX_DOCUMENT, ImageConfig, Index, Manifest, parse_document
 from limani.image.platform import Platform
-from limani.image.reference import Reference
 from limani.wire import StoredImage
 
 if TYPE_CHECKING:
@@ -56,52 +55,57 @@ class Catalog:
         answer = await self._rpc.maybe(IMAGES + "Get", pb.GetImageRequest(name=name), pb.GetImageResponse)
         return None if answer is None else answer.image
 
-    async def _all(self) -> list[pb.Image]:
-        return list((await self._rpc.call(IMAGES + "List", pb.ListImagesRequest(), pb.ListImagesResponse)).images)
+    async def _all(self, filters: Iterable[str] = ()) -> list[pb.Image]:
+        """All records, or those that pass one of the filters (containerd's documentation, filters)."""
+        request = pb.ListImagesRequest(filters=filters)
+        return list((await self._rpc.call(IMAGES + "List", request, pb.ListImagesResponse)).images)
 
     async def name(self, target: Target) -> bool:
         """Let the target's names point to it; returns whether a name or its pin changed."""
         reference = target.reference
-        names = [f"{reference.name}@{target.digest}"]
-        if reference.tag:
-            names.append(f"{reference.name}:{reference.tag}")
+        tag = f"{reference.name}:{reference.tag}" if reference.tag else ""
+        names = [f"{reference.name}@{target.digest}", *([tag] if tag else [])]
         descriptor = types_pb2.Descriptor(
             media_type=target.descriptor.media_type, digest=target.digest, size=target.descriptor.size
         )
         async with self._changing:
-            if reference.tag:
-                await self._unpin_replaced(reference, target.digest)
-            return any([await self._point(name, descriptor, target.pin) for name in names])
+            there = {image.name: image for image in await self._all(f'name=="{name}"' for name in names)}
+            replaced = there.get(tag)
+            if replaced is not None and replaced.target.digest != target.digest:
+                await self._unpin(f"{reference.name}@{replaced.target.digest}")
+            return any([await self._point(name, there.get(name), descriptor, target.pin) for name in names])
 
-    async def _point(self, name: str, target: types_pb2.Descriptor, pin: bool) -> bool:
-        before = await self.get(name)
+    async def _point(self, name: str, before: pb.Image | None, target: types_pb2.Descriptor, pin: bool) -> bool:
         labels = dict(before.labels) if before else {}
         wanted = labels | {MANAGED: "managed"} | ({PINNED: "pinned"} if pin else {})
         if before and before.target.digest == target.digest and labels == wanted:
             return False
         image = pb.Image(name=name, labels=wanted, target=target)
         try:
-            await self._rpc.call(IMAGES + "Create", pb.CreateImageRequest(image=image), pb.CreateImageResponse)
+            await self._write(image, exists=before is not None)
         except RuntimeFailed as error:
-            if not is_status(error, grpc.StatusCode.ALREADY_EXISTS):
+            # Somebody else has made or removed it meanwhile.
+            if not is_status(error, grpc.StatusCode.ALREADY_EXISTS if before is None else grpc.StatusCode.NOT_FOUND):
                 raise
-            await self._rpc.call(IMAGES + "Update", pb.UpdateImageRequest(image=image), pb.UpdateImageResponse)
+            await self._write(image, exists=before is None)
         return before is None or before.target.digest != target.digest or labels.get(PINNED) != wanted.get(PINNED)
 
-    async def _unpin_replaced(self, reference: Reference, digest: str) -> None:
+    async def _write(self, image: pb.Image, *, exists: bool) -> None:
+        if exists:
+            await self._rpc.call(IMAGES + "Update", pb.UpdateImageRequest(image=image), pb.UpdateImageResponse)
+        else:
+            await self._rpc.call(IMAGES + "Create", pb.CreateImageRequest(image=image), pb.CreateImageResponse)
+
+    async def _unpin(self, name: str) -> None:
         """The image that loses its tag shall not stay pinned by its name with a digest."""
-        before = await self.get(f"{reference.name}:{reference.tag}")
-        if before is None or before.target.digest == digest:
-            return
-        old = await self.get(f"{reference.name}@{before.target.digest}")
+        old = await self.get(name)
         if old is not None and PINNED in old.labels:
             await self._label(old, pinned=False)
 
     async def _label(self, image: pb.Image, *, pinned: bool) -> None:
         labels = {key: value for key, value in image.labels.items() if key != PINNED}
         labels |= {PINNED: "pinned"} if pinned else {}
-        changed = pb.Image(name=image.name, labels=labels, target=image.target)
-        await self._rpc.call(IMAGES + "Update", pb.UpdateImageRequest(image=changed), pb.UpdateImageResponse)
+        await self._write(pb.Image(name=image.name, labels=labels, target=image.target), exists=True)
 
     async def pin(self, reference: str, pinned: bool) -> bool:
         """See ``Engine.pin``."""

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import queue
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -22,6 +23,8 @@ CHUNK = 256 << 10
 """Bytes per message: larger ones gain 10 % and cost tens of MiB of memory."""
 THREADS = 6
 ABORTS = 6
+NAMESPACES_S = 10.0
+"""How long the list of namespaces is believed: a blob of one that is new would only be sent once more."""
 
 _CONTENT = "/containerd.services.content.v1.Content/"
 _WRITE = _CONTENT + "Write"
@@ -37,6 +40,8 @@ class Content:
     def __init__(self, rpc: Rpc) -> None:
         self._rpc = rpc
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="content")
+        self._known: tuple[str, ...] = ()
+        self._others_until = 0.0
 
     def close(self) -> None:
         """Stop the worker threads (calls under way have been cancelled by closing the channel)."""
@@ -54,14 +59,22 @@ class Content:
         own = await self.size(digest)
         if own is not None:
             return own, self._rpc.namespace
-        answer = await self._rpc.call(
-            _NAMESPACES, namespaces_pb2.ListNamespacesRequest(), namespaces_pb2.ListNamespacesResponse
-        )
-        for name in (item.name for item in answer.namespaces if item.name != self._rpc.namespace):
+        for name in await self._others():
             size = await self.size(digest, name)
             if size is not None:
                 return size, name
         return None
+
+    async def _others(self) -> tuple[str, ...]:
+        """The other namespaces, as they were at most NAMESPACES_S ago."""
+        now = time.monotonic()
+        if now >= self._others_until:
+            answer = await self._rpc.call(
+                _NAMESPACES, namespaces_pb2.ListNamespacesRequest(), namespaces_pb2.ListNamespacesResponse
+            )
+            self._known = tuple(item.name for item in answer.namespaces if item.name != self._rpc.namespace)
+            self._others_until = now + NAMESPACES_S
+        return self._known
 
     async def find_all(self, digests: Iterable[str]) -> dict[str, tuple[int, str]]:
         """Those of several blobs that are there, all asked for at once; see ``find``."""

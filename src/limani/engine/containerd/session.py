@@ -220,7 +220,7 @@ class Session:
             request = snapshots_pb2.RemoveSnapshotRequest(snapshotter=snapshotter, key=key)
             await self._rpc.maybe(SNAPSHOTS + "Remove", request, Empty)
         # What has been named is held by its name: there is nothing to collect that anybody should wait for.
-        await drop_lease(self._engine, self.lease, collect=not self._named)
+        await drop_lease(self._engine, self.lease, failed=not self._named)
 
 
 @asynccontextmanager
@@ -283,11 +283,12 @@ async def _create_lease(engine: Containerd, lease: str) -> None:
     await engine.rpc.redo(create)
 
 
-async def drop_lease(engine: Containerd, lease: str, *, collect: bool = True) -> None:
-    """Delete a lease and its ingests; ``collect``: and wait until what nothing refers to any more is gone."""
-    with contextlib.suppress(RuntimeFailed):  # what resists goes with the lease, when containerd next collects
-        await engine.content.abort(f"{lease}-")
-    request = leases_pb2.DeleteRequest(id=lease, sync=collect)
+async def drop_lease(engine: Containerd, lease: str, *, failed: bool = True) -> None:
+    """Delete a lease; after a failure also its ingests, and wait until what nothing refers to any more is gone."""
+    if failed:
+        with contextlib.suppress(RuntimeFailed):  # what resists goes with the lease, when containerd next collects
+            await engine.content.abort(f"{lease}-")
+    request = leases_pb2.DeleteRequest(id=lease, sync=failed)
     await engine.rpc.maybe(LEASES + "Delete", request, Empty, timeout_s=CLEAN_S)
 
 
