@@ -5,6 +5,8 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
+# Where it is set, every one of hundreds of commands would compile Limani anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help:  ## Show what there is
