@@ -124,9 +124,10 @@ def unshaped(lab: Lab, folder: Path) -> list[Figure]:
             ("ours again", partial(lab.load, second, each=5 * MB)),
         ]
         pipe = [("pipe", partial(lab.ctr_import, first)), ("pipe again", partial(lab.ctr_import, second))]
-        # Who goes first has the quieter disk: take turns.
+        # Everybody begins with a quiet disk: what was written before has been written. And they take turns.
         for way in (ours, pipe) if turn % 2 == 0 else (pipe, ours):
             for name, work in way:
+                os.sync()
                 times[name].append(timed(work))
             lab.forget(reference)
         first.unlink()
