@@ -31,7 +31,11 @@ _WRITE = _CONTENT + "Write"
 _NAMESPACES = "/containerd.services.namespaces.v1.Namespaces/List"
 
 Reader = Callable[[int], Iterator[bytes]]
-"""Yields a blob's bytes from an offset on, called in a worker thread. A write that gets fewer than all is no error."""
+"""Yields a blob's bytes from an offset on; called in a worker thread."""
+
+
+class ShortRead(RuntimeFailed):
+    """The reader had fewer bytes than the blob: nothing was stored, and the ingest is to be dropped."""
 
 
 class Content:
@@ -124,7 +128,7 @@ class Content:
         """Store a blob with its labels; containerd checks size and digest. False if it was there, with its own labels.
 
         Goes on where an ingest of the same ``ref`` stopped; a blob that is already there (or, with containerd's
-        default policy, in another namespace) is taken into the lease without a byte being sent.
+        default policy, in another namespace) is taken into the lease without a byte being sent. Raises ShortRead.
         """
         loop = asyncio.get_running_loop()
         offsets: queue.SimpleQueue[int | None] = queue.SimpleQueue()
@@ -177,18 +181,22 @@ def _next(call: Any) -> Any:
 
 
 def _follow(call: Any, stop: threading.Event, offsets: queue.SimpleQueue[int | None]) -> bool:
-    """The answers to a write, in a worker thread; False if the blob was there."""
+    """The answers to a write, in a worker thread; False if the blob was there. Raises ShortRead."""
+    last = None
     try:
         for answer in call:
             if stop.is_set():
                 return False
-            if answer.action == pb.STAT:
+            last = answer.action
+            if last == pb.STAT:
                 offsets.put(answer.offset)
     except grpc.RpcError as error:
         if error.code() is not grpc.StatusCode.ALREADY_EXISTS:
             raise translate(error, _WRITE) from error
         return False
     else:
+        if last != pb.COMMIT:
+            raise ShortRead("A blob that was to be stored in containerd ended early.")
         return True
     finally:
         offsets.put(None)  # lets the sender's thread end whatever happened

@@ -19,20 +19,23 @@ if TYPE_CHECKING:
 class Growing:
     """One reading of a blob. Its last piece is given out only when the whole has been verified.
 
-    ``rewound``: what had arrived was thrown away, so what has been read was not the blob.
+    It ends early if what had arrived is thrown away: what has been read was not the blob.
     """
 
     def __init__(self, blob: Arriving) -> None:
         self._path, self._size, self._epoch = blob.path, blob.size, blob.epoch
         self._there, self._over = 0, False
         self._told = threading.Condition()
-        self.rewound = False
 
     def read(self, offset: int) -> Iterator[bytes]:
         """The bytes from ``offset`` on; ends early where there will be no more."""
         if offset >= self._size or not self._wait(min(offset + CHUNK, self._size)):
             return
-        with self._path.open("rb", buffering=0) as file:
+        try:
+            file = self._path.open("rb", buffering=0)
+        except FileNotFoundError:
+            return
+        with file:
             file.seek(offset)
             while offset < self._size and self._wait(end := min(offset + CHUNK, self._size)):
                 piece = file.read(end - offset)
@@ -56,8 +59,10 @@ class Growing:
         while blob.epoch == self._epoch and not blob.verified:
             self._tell(min(blob.received, blob.size - 1))
             await blob.changed()
-        self.rewound = blob.epoch != self._epoch
-        self._tell(0 if self.rewound else self._size, over=self.rewound)
+        if blob.epoch == self._epoch:
+            self._tell(self._size)
+        else:
+            self._tell(0, over=True)
 
     def end(self) -> None:
         """Let ``read`` end wherever it is."""

@@ -19,7 +19,7 @@ import grpc
 from google.protobuf.empty_pb2 import Empty
 
 from limani.engine.containerd._pb import diff_pb2, leases_pb2, snapshots_pb2, types_pb2
-from limani.engine.containerd.content import Reader
+from limani.engine.containerd.content import Reader, ShortRead
 from limani.engine.containerd.growing import growing
 from limani.engine.containerd.rpc import is_status
 from limani.engine.target import Layer, Target
@@ -86,10 +86,16 @@ class Session:
         self._stored[layer.chain_id].set()
 
     async def _put(self, layer: Layer, blob: Arriving) -> bool:
-        """Write a blob while it arrives; False where what had arrived was damaged."""
-        async with growing(blob) as reading:
-            await self._write(layer, reading.read)
-            return not reading.rewound
+        """Write a blob while it arrives; False where what had arrived was thrown away."""
+        complete = blob.verified
+        try:
+            async with growing(blob) as reading:
+                await self._write(layer, reading.read)
+        except ShortRead:
+            if complete:
+                raise
+            return False
+        return True
 
     def _ref(self, layer: Layer) -> str:
         """The name of a layer's ingest."""
