@@ -50,8 +50,9 @@ def pytest(name: str, what: str, limit_s: int, *arguments: str, root: bool = Fal
     return Part(name, what, command, limit_s, report, root)
 
 
-INTEGRATION = ("-m", "integration and not lab", "-n", "2", "--dist", "loadgroup")
-LESSONS = ("tests/lab", "-m", "lab", "-n", "2", "--dist", "loadgroup")
+# Both name how their tests are spread over the two processes, in their conftest.py.
+INTEGRATION = ("tests/integration", "-n", "2")
+LESSONS = ("tests/lab", "-n", "2")
 TWO_BROWSERS = ("tests/site", "-m", "site", "-n", "2", "--dist", "loadfile")
 PARTS = (
     Part("lint", "every linter, ansible-test sanity among them", ["scripts/lint.sh"], 900),

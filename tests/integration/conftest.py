@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from limani.cluster import backend
 from limani.cluster.native.cluster import NativeCluster
 from limani.cluster.spec import Request
+from tests.support.groups import Groups
 
-HERE = Path(__file__).parent
 SEEDING = ("agent", "collection", "distribution", "images", "seed")
 
 
-def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    """Two groups for ``-n 2 --dist loadgroup``: what seeds the shared cluster, and what makes clusters and daemons."""
-    for item in items:
-        if item.path.is_relative_to(HERE):
-            folder = item.path.relative_to(HERE).parts[0]
-            item.add_marker(pytest.mark.xdist_group("seeding" if folder in SEEDING else "making"))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups:
+    """Two groups for ``-n 2``: what seeds the shared cluster, and what makes clusters and daemons of its own."""
+    return Groups(config, log, lambda nodeid: "seeding" if nodeid.split("/")[2] in SEEDING else "making")
 
 
 @pytest.fixture(scope="session")

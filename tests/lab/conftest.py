@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,9 +21,9 @@ from limani.lab import library
 from limani.lab.lab import Lab
 from limani.lab.lesson import Lesson
 from tests.lab.story import Proof, Story, claims, tell
+from tests.support.groups import Groups
 from tests.support.plays import link_collection
 
-HERE = Path(__file__).parent
 PATIENCE_S = "15"
 """How long a probe may take here: several workers on two busy cores are no learner's machine."""
 CLUSTERS = ("cluster", "other-cluster")
@@ -111,11 +111,10 @@ def _tell_all(queue: list[tuple[Story, list[str]]]) -> None:
         asyncio.run(tell(story, proofs, done))
 
 
-def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    """Two groups for ``-n 2 --dist loadgroup``: the matrix, and what kills and looks at places of its own."""
-    for item in items:
-        if item.path.parent == HERE:
-            item.add_marker(pytest.mark.xdist_group("matrix" if item.path.name == "test_matrix.py" else "places"))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups:
+    """Two groups for ``-n 2``: the matrix, and what kills and looks at places of its own."""
+    return Groups(config, log, lambda nodeid: "matrix" if "test_matrix.py" in nodeid else "places")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
