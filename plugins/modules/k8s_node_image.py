@@ -362,7 +362,7 @@ nodes:
       type: dict
       contains:
         bytes:
-          description: Bytes of the missing blobs.
+          description: Bytes of the missing blobs, less what an earlier run that broke off has left on the node.
           returned: always
           type: int
         missing:
