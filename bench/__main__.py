@@ -98,7 +98,7 @@ How the figures are taken:
 * All layers are random bytes that no node has seen.
 * Shaped links: `tc tbf` on the bridge and on both ends of every node's cable.
 * *The piped tar* is what `kind load image-archive` does: the whole file into `ctr images import` on every node, all
-  nodes at once. Both ways take turns in one run.
+  nodes at once. Both ways take turns in one run, and each begins when what was written before is on the disk.
 * Times of `limani load` are those of the whole command, from its start to its end.
 """
 

@@ -52,7 +52,7 @@ for name in "${@:-${all[@]}}"; do
     if [[ $lane && " ${aside[*]} " == *" $name "* ]]; then
         wait "$lane"
         cat "$work/$name"
-        read -r code seconds <"$work/$name.end"
+        read -r code seconds <"$work/$name.end" || code=1 seconds=0 # it was ended before it could say
     else
         run "$name"
         code=$? seconds=$((SECONDS - begun))

@@ -11,7 +11,7 @@ from typing import Any
 from xdist.scheduler import LoadScopeScheduling
 
 
-class Groups(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+class Groups(LoadScopeScheduling):
     """Give each process whole groups; ``group`` names the group of a test's node id."""
 
     def __init__(self, config: Any, log: Any, group: Callable[[str], str]) -> None:

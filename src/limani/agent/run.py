@@ -214,7 +214,7 @@ class Run:
             try:
                 waited = entry.writer.locked()
                 async with entry.writer:
-                    before, moved = entry.moved, 0
+                    before = entry.moved
                     try:
                         source = await self._bring(entry)
                     finally:

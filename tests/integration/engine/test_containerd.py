@@ -16,7 +16,7 @@ from limani.engine.containerd.engine import ARRIVING, Containerd
 from limani.engine.containerd.session import AGENT_LABEL
 from limani.errors import ImageInUse, RuntimeUnavailable
 from tests.integration.engine.daemons import Daemon
-from tests.unit.engine.conformance import EngineConformance, broken_off, missing, named, put
+from tests.unit.engine.conformance import EngineConformance, being_put, broken_off, missing, named, put
 from tests.unit.engine.samples import Arrival, arrived, layer, sample
 
 pytestmark = pytest.mark.integration
@@ -152,6 +152,19 @@ async def test_cancelled_while_a_blob_arrives(engine: Containerd, containerd_dae
         with pytest.raises(asyncio.CancelledError):
             await task
     assert leases(containerd_daemon) == ""
+    assert ctr(containerd_daemon, "content", "active").splitlines()[1:] == []
+
+
+async def test_blob_that_is_thrown_away_while_it_is_sent(
+    engine: Containerd, containerd_daemon: Daemon, tmp_path: Path
+) -> None:
+    """When what containerd has begun to take turns out to be damaged, it takes the blob anew."""
+    async with being_put(engine, tmp_path) as (putting, blob, data):
+        blob.add(b"x" * len(data))
+        await sending(containerd_daemon, putting)
+        blob.rewind()
+        blob.add(data)
+        blob.verify()
     assert ctr(containerd_daemon, "content", "active").splitlines()[1:] == []
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,20 @@ async def broken_off(engine: Engine, target: Target, files: Mapping[str, Path]) 
         for item in session.lacking():
             await session.put_blob(item, arrived(files[item.descriptor.digest]))
         raise ZeroDivisionError
+
+
+@asynccontextmanager
+async def being_put(engine: Engine, folder: Path) -> AsyncIterator[tuple[asyncio.Task[None], Arrival, bytes]]:
+    """An image whose only layer is put before its first byte has come; after the block it must be there."""
+    image = sample(named(), [layer(700_000, compress=False)])
+    [item], [data] = image.target.layers, image.blobs.values()
+    blob = Arrival(folder / "blob", len(data))
+    async with engine.session(image.target) as session, asyncio.timeout(60):
+        putting = asyncio.create_task(session.put_blob(item, blob))
+        yield putting, blob, data
+        await putting
+        assert await session.finish()
+    assert (await engine.plan(image.target)).state == "present"
 
 
 def missing(plan_blobs: object) -> list[str]:
@@ -89,36 +104,21 @@ class EngineConformance:
 
     async def test_layer_that_arrives_while_it_is_put(self, engine: Engine, tmp_path: Path) -> None:
         """A layer may be put before its first byte has come; pieces of any length follow, then it is verified."""
-        image = sample(named(), [layer(700_000, compress=False)])
-        [item], [data] = image.target.layers, image.blobs.values()
-        blob = Arrival(tmp_path / "blob", len(data))
-        async with engine.session(image.target) as session, asyncio.timeout(60):
-            putting = asyncio.create_task(session.put_blob(item, blob))
+        async with being_put(engine, tmp_path) as (putting, blob, data):
             for start, end in itertools.pairwise((0, 1, 300_000, 600_000, len(data))):
                 blob.add(data[start:end])
                 await asyncio.sleep(0)
             assert not putting.done()
             blob.verify()
-            await putting
-            assert await session.finish()
-        assert (await engine.plan(image.target)).state == "present"
 
     async def test_layer_that_arrives_damaged_and_again(self, engine: Engine, tmp_path: Path) -> None:
         """What is thrown away because it was damaged is thrown away by the engine too."""
-        image = sample(named(), [layer(700_000, compress=False)])
-        [item], [data] = image.target.layers, image.blobs.values()
-        blob = Arrival(tmp_path / "blob", len(data))
-        async with engine.session(image.target) as session, asyncio.timeout(60):
-            putting = asyncio.create_task(session.put_blob(item, blob))
-            await asyncio.sleep(0)
+        async with being_put(engine, tmp_path) as (_, blob, data):
             blob.add(b"x" * len(data))
-            await asyncio.sleep(0.1)  # long enough for most of it to be taken; shorter tests less, and never fails
+            await asyncio.sleep(0)
             blob.rewind()
             blob.add(data)
             blob.verify()
-            await putting
-            assert await session.finish()
-        assert (await engine.plan(image.target)).state == "present"
 
     async def test_same_layer_twice(self, engine: Engine, tmp_path: Path) -> None:
         """An image may contain the same layer more than once."""

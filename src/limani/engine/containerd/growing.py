@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from limani.engine.containerd.content import CHUNK
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from limani.engine.base import Arriving
 
 

@@ -52,7 +52,10 @@ class Container:
     def client(self) -> Any:
         """The way to the daemon's events."""
         wanted = {"container": self.id, "event": "oom"}
-        events = lambda filters, **_: self.announced if filters == wanted else []  # noqa: E731
+
+        def events(filters: Mapping[str, str], **_: object) -> list[dict[str, Any]]:
+            return self.announced if filters == wanted else []
+
         return SimpleNamespace(api=SimpleNamespace(events=events))
 
     @property
